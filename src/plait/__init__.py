@@ -1,0 +1,32 @@
+"""plait: from a table of text, pictures, sound, numbers and categories to a measured multimodal model."""
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plait.errors import PlaitError as PlaitError
+    from plait.fitting import fit as fit
+    from plait.predictor import Predictor as Predictor
+    from plait.predictor import load as load
+    from plait.types import Tokens as Tokens
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "PlaitError": "plait.errors",
+    "Predictor": "plait.predictor",
+    "Tokens": "plait.types",
+    "fit": "plait.fitting",
+    "load": "plait.predictor",
+}
+__all__ = ["PlaitError", "Predictor", "Tokens", "fit", "load"]
+
+
+def __getattr__(name: str) -> Any:  # PEP 562: `import plait` stays free of torch
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'plait' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,65 @@
+"""Every bad cell by row, column, path and reason. A bad cell counts as missing; nothing about it is silent."""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from plait.errors import TooManyBadCellsError
+
+
+@dataclass(frozen=True)
+class BadCell:
+    """One cell that could not be read. Rows are counted from 0."""
+
+    row: int
+    column: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"row {self.row}, column {self.column!r}, {self.path}: {self.reason}"
+
+
+@dataclass
+class Ledger:
+    """The bad cells of one table, and how many cells each column holds."""
+
+    bad: list[BadCell] = field(default_factory=list)
+    filled: dict[str, int] = field(default_factory=dict)  # column -> cells that are not missing
+
+    def note(self, column: str, value: Any, rows: list[int], reason: str) -> None:
+        """Enters one bad value and the rows that hold it."""
+        self.bad += [BadCell(row, column, str(value)[:200], reason) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.bad)
+
+    def __iter__(self) -> Iterator[BadCell]:
+        return iter(sorted(self.bad, key=lambda b: (b.row, b.column)))
+
+    def by_row(self) -> dict[int, list[BadCell]]:
+        rows: dict[int, list[BadCell]] = {}
+        for cell in self:
+            rows.setdefault(cell.row, []).append(cell)
+        return rows
+
+    def check(self, *, max_bad: float) -> None:
+        """Raises TooManyBadCellsError when more than the share `max_bad` of a column's cells is bad."""
+        for column, count in Counter(b.column for b in self.bad).items():
+            filled = max(self.filled.get(column, 0), 1)
+            if count / filled > max_bad:
+                raise TooManyBadCellsError(
+                    f"Column {column!r}: {count} of {filled} cells cannot be read ({count / filled:.0%}, allowed "
+                    f"{max_bad:.0%}).\n{self.first(column=column)}\nRepair them, or allow it with max_bad={min(1.0, count / filled + .01):.2f}"
+                    f" (--max-bad): bad cells then count as missing.")
+
+    def first(self, *, column: str | None = None, limit: int = 5) -> str:
+        """The first bad cells, a line each."""
+        cells = [b for b in self if column is None or b.column == column]
+        more = [f"  … and {len(cells) - limit} more"] if len(cells) > limit else []
+        return "\n".join([f"  {b}" for b in cells[:limit]] + more)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [asdict(b) for b in self]

@@ -1,0 +1,114 @@
+"""Who trains, who validates, who tests: seeded, stratified, by group, by time, or as a column says."""
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.errors import PlaitError, TableError
+
+PARTS = ("train", "valid", "test")
+_WORDS = {"train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
+
+
+def by_column(values: Sequence[Any], *, name: str) -> np.ndarray:
+    """(rows,) of 0 train, 1 valid, 2 test; -1 for rows whose cell is empty, which take no part. Raises TableError."""
+    parts = np.full(len(values), -1, dtype=np.int8)
+    for row, value in enumerate(values):
+        if value is None or value != value or value == "":
+            continue
+        if str(value).strip().lower() not in _WORDS:
+            raise TableError(f"Column {name!r}, row {row}: found {value!r}, expected train, valid or test.")
+        parts[row] = _WORDS[str(value).strip().lower()]
+    if not (parts == 0).any():
+        raise TableError(f"Column {name!r} names no row for training. Expected train, valid and test.")
+    return parts
+
+
+def by_time(values: Sequence[Any], *, fractions: tuple[float, float], name: str) -> np.ndarray:
+    """The earliest rows train, the latest test. `fractions`: of valid and test. Values are ordered as numbers when all
+    are numbers, else as dates."""
+    import pandas as pd
+
+    series = pd.Series(list(values))
+    numbers = pd.to_numeric(series, errors="coerce")
+    order = numbers if numbers.notna().all() else pd.to_datetime(series, errors="coerce", utc=True, format="mixed")
+    if order.isna().any():
+        row = int(np.flatnonzero(order.isna())[0])
+        raise TableError(f"Column {name!r}, row {row}: found {series[row]!r}, expected a time or a number.")
+    rows = np.argsort(order.to_numpy(), kind="stable")
+    n, (valid, test) = len(rows), fractions
+    parts = np.zeros(n, dtype=np.int8)
+    parts[rows[round(n * (1 - valid - test)):]] = 1
+    parts[rows[round(n * (1 - test)):]] = 2
+    return parts
+
+
+def by_chance(n: int, *, fractions: tuple[float, float], seed: int, strata: Sequence[Hashable] | None = None,
+              groups: Sequence[Hashable] | None = None) -> np.ndarray:
+    """A seeded draw. `strata`: the share of each of these is kept in every part. `groups`: rows of one group stay
+    together. `fractions`: of valid and test."""
+    for fraction in fractions:
+        if not 0 <= fraction < 1:
+            raise PlaitError(f"Fractions of valid and test: found {fractions}, expected numbers from 0 to below 1.")
+    if sum(fractions) >= 1:
+        raise PlaitError(f"Fractions of valid and test add up to {sum(fractions):g}; nothing is left to train on.")
+    parts = np.zeros(n, dtype=np.int8)
+    rows = np.arange(n)
+    test = _draw(rows, fractions[1], seed, strata, groups)
+    parts[test] = 2
+    rest = np.setdiff1d(rows, test)
+    parts[_draw(rest, fractions[0] / (1 - fractions[1]), seed + 1, strata, groups)] = 1
+    return parts
+
+
+def _draw(rows: np.ndarray, fraction: float, seed: int, strata: Sequence[Hashable] | None,
+          groups: Sequence[Hashable] | None) -> np.ndarray:
+    if fraction <= 0 or len(rows) < 2:
+        return rows[:0]
+    generator = np.random.default_rng([seed, len(rows)])
+    wanted = max(1, round(len(rows) * fraction))
+    if groups is not None:
+        return _draw_groups(rows, wanted, generator, strata, groups)
+    shuffled = rows[generator.permutation(len(rows))]
+    if strata is None:
+        return np.sort(shuffled[:wanted])
+    # Rows of one stratum side by side, then every k-th row: each stratum gives its share to within one row, and every
+    # stratum keeps its first row in the larger part.
+    places: dict[Hashable, list[int]] = {}
+    for row in shuffled:
+        places.setdefault(strata[row], []).append(int(row))
+    quotas = {s: len(r) * wanted / len(rows) for s, r in places.items()}
+    take = {s: min(int(q), len(places[s]) - 1) for s, q in quotas.items()}
+    spare = sorted(quotas, key=lambda s: (take[s] - quotas[s], str(s)))
+    for s in spare[: max(0, wanted - sum(take.values()))]:
+        take[s] += take[s] < len(places[s]) - 1
+    return np.sort(np.array([row for s, r in places.items() for row in r[: take[s]]], dtype=np.int64))
+
+
+def _draw_groups(rows: np.ndarray, wanted: int, generator: np.random.Generator, strata: Sequence[Hashable] | None,
+                 groups: Sequence[Hashable]) -> np.ndarray:
+    """Whole groups, taken greedily so that the shares of the strata come as near as they can to the wanted ones."""
+    kinds = {s: i for i, s in enumerate(sorted({strata[r] for r in rows}, key=str))} if strata is not None else {}
+    members: dict[Hashable, list[int]] = {}
+    for row in rows:
+        members.setdefault(groups[row], []).append(int(row))
+    if len(members) < 2:
+        raise TableError("All rows are in one group; a split by group needs at least two groups.")
+    counts = {g: np.bincount([kinds[strata[r]] if strata is not None else 0 for r in m], minlength=max(1, len(kinds)))
+              for g, m in members.items()}
+    goal = sum(counts.values()) * (wanted / len(rows))
+    names = sorted(members, key=str)
+    names = [names[i] for i in generator.permutation(len(names))]
+    names.sort(key=lambda g: -float(np.std(counts[g])))  # the hardest to place first; sort is stable, so seeded
+    scale = 1 / np.maximum(goal, 1)
+    taken, have = [], np.zeros_like(goal)
+    for g in names:
+        better = (((have + counts[g] - goal) * scale) ** 2).sum() < (((have - goal) * scale) ** 2).sum()
+        if better and len(taken) < len(names) - 1:
+            taken.append(g)
+            have = have + counts[g]
+    if not taken:
+        taken = [min(names, key=lambda g: len(members[g]))]
+    return np.sort(np.array([r for g in taken for r in members[g]], dtype=np.int64))

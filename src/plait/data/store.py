@@ -1,0 +1,134 @@
+"""Prepared cells on disk: each distinct cell once, addressed by content, memory-mapped, resumable, bounded.
+
+A shelf holds what one way of preparing gave: `<root>/<fingerprint>/<pack>/`. A pack is a folder that was renamed into
+place when it was whole: `keys.npy` (n, 16) and, for each field, `<field>.npy` (all cells one after the other along the
+first axis) and `<field>.offsets.npy` (n + 1). A killed preparation leaves whole packs, so the next one goes on there.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from plait.errors import OutputError
+from plait.types import Prepared
+
+DEFAULT_LIMIT = 20 * 2**30
+
+
+def cache_folder() -> Path:
+    """Where prepared cells are kept: $PLAIT_CACHE, else plait in the user's cache folder."""
+    if given := os.environ.get("PLAIT_CACHE"):
+        return Path(given).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "plait"
+
+
+def cache_limit() -> int:
+    """How many bytes may be kept: $PLAIT_CACHE_LIMIT in GiB, else 20 GiB."""
+    given = os.environ.get("PLAIT_CACHE_LIMIT")
+    return int(float(given) * 2**30) if given else DEFAULT_LIMIT
+
+
+class Shelf:
+    """The prepared cells of one way of preparing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._where: dict[bytes, tuple[int, int]] = {}
+        self._packs: list[dict[str, tuple[np.ndarray, np.ndarray]]] = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "used").touch()
+        except OSError as error:
+            raise OutputError(f"Cannot write to the cache {folder}: {error.strerror}. Set PLAIT_CACHE to a folder that "
+                              f"can be written.") from None
+        for pack in sorted(p for p in folder.iterdir() if p.name.startswith("pack-")):
+            self._open(pack)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._where
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def get(self, key: bytes) -> Prepared:
+        """What was prepared for a key: views into the memory maps."""
+        pack, i = self._where[key]
+        return {name: values[offsets[i]:offsets[i + 1]] for name, (values, offsets) in self._packs[pack].items()}
+
+    def add(self, keys: Sequence[bytes], cells: Sequence[Prepared]) -> None:
+        """Writes one pack. Every array must have at least one axis; all but the first axis agree between cells."""
+        if not keys:
+            return
+        part = self.folder / f"part-{uuid.uuid4().hex}"
+        try:
+            part.mkdir()
+            np.save(part / "keys.npy", np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16))
+            for name in cells[0]:
+                np.save(part / f"{name}.npy", np.concatenate([c[name] for c in cells]))
+                np.save(part / f"{name}.offsets.npy", np.cumsum([0, *(len(c[name]) for c in cells)]))
+            pack = self.folder / f"pack-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
+            os.rename(part, pack)
+        except OSError as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise OutputError(f"Cannot write to the cache {self.folder}: {error.strerror}. Free some space, run `plait "
+                              f"cache --clear`, or set PLAIT_CACHE to another folder.") from None
+        self._open(pack)
+
+    def _open(self, pack: Path) -> None:
+        try:
+            keys = np.load(pack / "keys.npy", allow_pickle=False)
+            names = sorted(p.name[: -len(".offsets.npy")] for p in pack.glob("*.offsets.npy"))
+            fields = {n: (np.load(pack / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray),
+                          np.load(pack / f"{n}.offsets.npy", allow_pickle=False)) for n in names}
+            if not names or any(len(o) != len(keys) + 1 or o[-1] > len(v) for v, o in fields.values()):
+                raise ValueError("not whole")
+        except (OSError, ValueError, EOFError):
+            shutil.rmtree(pack, ignore_errors=True)  # damaged, e.g. by a power cut: prepared again
+            return
+        for i, key in enumerate(keys):
+            self._where[key.tobytes()] = (len(self._packs), i)
+        self._packs.append(fields)
+
+
+class Store:
+    """All shelves under one folder, kept below a limit by forgetting those used longest ago."""
+
+    def __init__(self, root: Path | None = None, *, limit: int | None = None) -> None:
+        self.root = root or cache_folder()
+        self.limit = cache_limit() if limit is None else limit
+
+    def shelf(self, fingerprint: str) -> Shelf:
+        return Shelf(self.root / fingerprint)
+
+    def sizes(self) -> dict[str, int]:
+        """Fingerprint -> bytes, the shelf used longest ago first."""
+        if not self.root.is_dir():
+            return {}
+        shelves = sorted((p for p in self.root.iterdir() if (p / "used").exists()),
+                         key=lambda p: (p / "used").stat().st_mtime)
+        return {p.name: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) for p in shelves}
+
+    def trim(self, keep: Iterable[str] = ()) -> int:
+        """Forgets shelves until the limit is met, never one of `keep`; returns the bytes freed. Memory maps that are
+        open stay readable."""
+        sizes, kept, freed = self.sizes(), set(keep), 0
+        for name, size in sizes.items():
+            if sum(sizes.values()) - freed <= self.limit:
+                break
+            if name not in kept:
+                shutil.rmtree(self.root / name, ignore_errors=True)
+                freed += size
+        return freed
+
+    def clear(self) -> int:
+        """Forgets everything; returns the bytes freed."""
+        sizes = self.sizes()
+        for name in sizes:
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        return sum(sizes.values())

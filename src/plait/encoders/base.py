@@ -1,0 +1,42 @@
+"""The encoder interface: cells of one column -> tokens."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from torch import nn
+
+from plait.types import Cell, Inputs, Prepared, Tokens
+
+
+class Encoder(nn.Module, ABC):
+    """A subclass reads one modality. Its constructor takes keyword-only JSON values, `width` among them."""
+
+    modality: ClassVar[str]
+    stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
+    width: int  # D of its tokens
+    preparation: dict[str, Any]  # everything `prepare` depends on, as JSON: equal preparations share their cells
+    enough: int | None  # the resolution above which reading may skip detail
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, cells: Iterable[Cell]) -> dict[str, Any]:
+        """Constructor arguments learned from the cells of the training rows (lazily read; None where missing)."""
+
+    @abstractmethod
+    def prepare(self, cells: Sequence[Cell]) -> list[Prepared]:
+        """For each cell (none missing) small arrays with at least one axis. Depends on nothing but the cell and
+        `preparation`; runs in threads."""
+
+    @abstractmethod
+    def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
+        """A batch; None marks a missing cell. Holds "present" (B,) bool or "lengths" (B,), 0 where missing."""
+
+    @abstractmethod
+    def augment(self, inputs: Inputs) -> Inputs:
+        """The batch varied at random (torch's generator), as it may be in training."""
+
+    @abstractmethod
+    def forward(self, inputs: Inputs) -> Tokens:
+        """Tokens (B, N, D); the mask is all False where the cell is missing."""

@@ -1,0 +1,111 @@
+"""What a model is worth: every metric with its interval, for all inputs and for every subset of them."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from plait import metrics
+from plait.inference import Subset, answers
+from plait.model import Model
+from plait.preparation import Dataset
+
+MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
+
+
+@dataclass
+class Judged:
+    """One target: its answers over the labelled rows, and its figures for each subset of columns."""
+
+    modality: str
+    names: list[str]  # classes, where an answer is probabilities
+    rows: np.ndarray  # (n,) rows of the table that carry a label
+    truth: np.ndarray  # (n, ...)
+    answer: np.ndarray  # (n, ...), from all columns
+    figures: dict[Subset, dict[str, dict[str, float | None]]]  # metric -> value, low, high (95 %)
+    main: str  # the metric to look at first
+
+
+@dataclass
+class Evaluation:
+    """The figures of every target of a model over one table."""
+
+    columns: list[str]
+    size: int
+    targets: dict[str, Judged] = field(default_factory=dict)
+    bad_cells: list[dict[str, Any]] = field(default_factory=list)
+
+    def __getitem__(self, target: str) -> dict[str, float | None]:
+        """The values of a target's metrics, from all columns."""
+        figures = self.targets[target].figures[tuple(self.columns)]
+        return {name: f["value"] for name, f in figures.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON: per target its metrics and those of every subset (columns joined by " + ")."""
+        return {"rows": self.size, "columns": self.columns, "bad_cells": self.bad_cells, "targets": {
+            t: {"modality": j.modality, "rows": len(j.rows), "main": j.main, "classes": j.names,
+                "metrics": j.figures[tuple(self.columns)],
+                "subsets": [{"columns": list(s), "metrics": f} for s, f in j.figures.items()]}
+            for t, j in self.targets.items()}}
+
+    def __str__(self) -> str:
+        lines = []
+        for target, judged in self.targets.items():
+            lines.append(f"{target}: {len(judged.rows)} labelled rows")
+            for name, f in judged.figures[tuple(self.columns)].items():
+                lines.append(f"  {name:<20} {figure_text(f)}")
+            lines.append(f"  {judged.main} by what the model may see:")
+            for subset, by_metric in judged.figures.items():
+                lines.append(f"    {' + '.join(subset) or 'nothing':<40} {figure_text(by_metric[judged.main])}")
+        return "\n".join(lines)
+
+
+def figure_text(figure: dict[str, float | None]) -> str:
+    """0.812 [0.771, 0.850]"""
+    if figure["value"] is None:
+        return "not defined"
+    if figure["low"] is None:
+        return f"{figure['value']:.3f}"
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def subsets_of(columns: Sequence[str]) -> list[Subset]:
+    """Every subset, the whole first and nothing last; above five columns: the whole, all but one, each alone, nothing."""
+    columns = tuple(columns)
+    sizes = range(len(columns), -1, -1)
+    if len(columns) > MOST_FULL:
+        sizes = sorted({len(columns), len(columns) - 1, 1, 0}, reverse=True)  # type: ignore[assignment]
+    return [s for k in sizes for s in combinations(columns, k)]
+
+
+def evaluate(model: Model, data: Dataset, rows: np.ndarray, *, batch_size: int = 64, seed: int = 0) -> Evaluation:
+    """Judges a model over the labelled rows among `rows`. Subsets are seen by masking, from one encoding."""
+    columns = list(model.encoders)
+    subsets = subsets_of(columns)
+    found = answers(model, data, rows, subsets=subsets, batch_size=batch_size)
+    result = Evaluation(columns, len(rows))
+    for target, head in model.heads.items():
+        labels = data.targets[target][rows]
+        known = head.known(labels).cpu().numpy()
+        if not known.any():
+            continue
+        truth = labels.cpu().numpy()[known]
+        weight = metrics.resamples(len(truth), seed=seed)
+        figures = {s: _figures(head.judge, found[s][target][known], truth, weight) for s in subsets}
+        result.targets[target] = Judged(head.modality, head.names, rows[known], truth,
+                                        found[tuple(columns)][target][known], figures, head.metrics[0])
+    return result
+
+
+def _figures(judge: Any, answer: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> dict[str, dict[str, float | None]]:
+    values = judge(answer, truth, np.ones((1, len(truth))))
+    drawn = judge(answer, truth, weight)
+    figures: dict[str, dict[str, float | None]] = {}
+    for name, value in values.items():
+        span = metrics.interval(drawn[name])
+        figures[name] = {"value": float(value[0]) if np.isfinite(value[0]) else None,
+                         "low": span[0] if span else None, "high": span[1] if span else None}
+    return figures

@@ -1,0 +1,57 @@
+"""The head interface: fused tokens -> output; output and target -> loss; output -> what a person reads; its metrics."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from plait.types import Cell, Tokens
+
+
+class Head(nn.Module, ABC):
+    """One target. The constructor takes `width` and JSON values, keyword-only. An answer is an output in the user's
+    terms: probabilities (B, C), or values (B,)."""
+
+    modality: ClassVar[str]  # of the target column
+    metrics: ClassVar[tuple[str, ...]]  # what `judge` gives; the first is the default for early stopping
+    names: list[str]  # of the columns of an answer that is (B, C); empty where it is (B,)
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, cells: Iterable[Cell]) -> dict[str, Any]:
+        """Constructor arguments learned from the training labels; raises PlaitError when nothing can be learned."""
+
+    @abstractmethod
+    def collate(self, cells: Sequence[Cell]) -> Tensor:
+        """Labels as a tensor (B, ...), with a value of its own where a label is missing or unknown to this head."""
+
+    @abstractmethod
+    def known(self, target: Tensor) -> Tensor:
+        """(B,) bool: which labels are there."""
+
+    @abstractmethod
+    def forward(self, tokens: Tokens) -> Tensor:
+        """(B, N, D) -> output (B, ...)."""
+
+    @abstractmethod
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """(B,), zero where the label is missing."""
+
+    @abstractmethod
+    def mix(self, outputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
+        """One output from several, each with a weight (B,) a row: the mean of the answers."""
+
+    @abstractmethod
+    def answer(self, output: Tensor) -> Tensor:
+        """Probabilities (B, C), or values (B,)."""
+
+    @abstractmethod
+    def decode(self, answer: np.ndarray) -> list[Any]:
+        """What a person reads, one a row."""
+
+    @abstractmethod
+    def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
+        """Metrics over the rows whose label is known: answer (n, ...), target (n, ...), weight (R, n) -> (R,) each."""

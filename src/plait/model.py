@@ -1,0 +1,120 @@
+"""Encode each input column, adapt its width, fuse, answer each target. This is the whole architecture."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from plait.encoders.base import Encoder
+from plait.fusion.base import Decision, Fusion
+from plait.heads.base import Head
+from plait.nn import pooling
+from plait.nn.named import Named
+from plait.types import Batch, Inputs, Pass, Tokens
+
+Outputs = dict[str, Tensor]
+
+
+class Model(nn.Module):
+    """inputs {column: Inputs} -> outputs {target: (B, ...)}. `heads` makes a new set of heads: a decision-level fusion
+    needs one for each stream."""
+
+    def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion | Decision,
+                 heads: Callable[[], dict[str, Head]], *, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.encoders = Named(encoders)
+        self.adapters = Named({c: nn.Linear(e.width, width) for c, e in encoders.items()})
+        kind = FeatureLevel if fusion.level == "feature" else DecisionLevel
+        self.top: FeatureLevel | DecisionLevel = kind(fusion, heads, list(encoders), width=width)  # type: ignore[arg-type]
+
+    def encode(self, inputs: Mapping[str, Inputs]) -> dict[str, Tokens]:
+        """{column: Tokens (B, N, width)}."""
+        streams = {}
+        for column, encoder in self.encoders.items():
+            tokens = encoder(inputs[column])
+            streams[column] = Tokens(self.adapters[column](tokens.x), tokens.mask, tokens.position)
+        return streams
+
+    def forward(self, batch: Batch) -> Pass:
+        """One pass; losses too, where the batch holds targets."""
+        streams = self.encode(batch["inputs"])
+        outputs, losses = self.top(streams, batch.get("targets", {}))
+        known = {t: self.heads[t].known(y) for t, y in batch.get("targets", {}).items()}
+        return Pass(streams, outputs, losses, known)
+
+    def answer(self, streams: dict[str, Tokens]) -> Outputs:
+        """{target: answer} from encoded streams: what masking experiments call again and again."""
+        outputs, _ = self.top(streams, {})
+        return {t: self.heads[t].answer(o) for t, o in outputs.items()}
+
+    @property
+    def heads(self) -> Named[Head]:
+        """The heads, for what they know: classes, decode, metrics."""
+        return self.top.heads
+
+    def weights(self) -> dict[str, float] | None:
+        """How much each column counts, if the fusion learns such weights."""
+        return self.top.fusion.weights()
+
+
+class FeatureLevel(nn.Module):
+    """Streams are fused, then heads answer. A row with nothing present is one learned null token."""
+
+    def __init__(self, fusion: Fusion, heads: Callable[[], dict[str, Head]], columns: list[str], *, width: int) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.heads = Named(heads())
+        self.null = nn.Parameter(torch.zeros(width))
+
+    def fuse(self, streams: dict[str, Tokens]) -> Tokens:
+        """(B, N, width); every row has a token."""
+        x, mask, position = self.fusion(streams)
+        some = mask.any(1)
+        x = torch.where(some[:, None, None], x, self.null.to(x.dtype))
+        first = torch.arange(mask.shape[1], device=mask.device) == 0
+        return Tokens(x, mask | (~some[:, None] & first), position)
+
+    def embedding(self, streams: dict[str, Tokens]) -> Tensor:
+        """(B, width): the mean of the fused tokens."""
+        return pooling.mean(self.fuse(streams))
+
+    def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
+        fused = self.fuse(streams)
+        outputs = {t: head(fused) for t, head in self.heads.items()}
+        return outputs, {t: self.heads[t].loss(outputs[t], y) for t, y in targets.items()}
+
+
+class DecisionLevel(nn.Module):
+    """Each stream has its own heads, trained on the rows where it is present; the fusion says how much each one's
+    answer counts. Heads over a null token learn the prior, which answers for rows with nothing present."""
+
+    def __init__(self, fusion: Decision, heads: Callable[[], dict[str, Head]], columns: list[str], *, width: int) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.each = Named({c: Named(heads()) for c in columns})
+        self.heads = Named(heads())
+        self.null = nn.Parameter(torch.zeros(width))
+
+    def embedding(self, streams: dict[str, Tokens]) -> Tensor:
+        """(B, width): the mean of the streams' means, each counting as the fusion says."""
+        weight = self.fusion({c: s.mask.any(1) for c, s in streams.items()})
+        return torch.stack([pooling.mean(s) * weight[c][:, None] for c, s in streams.items()]).sum(0)
+
+    def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
+        present = {c: s.mask.any(1) for c, s in streams.items()}
+        weight = self.fusion(present)
+        b, device = len(next(iter(present.values()))), self.null.device
+        nothing = Tokens(self.null.expand(b, 1, -1), torch.ones(b, 1, dtype=torch.bool, device=device))
+        outputs, losses = {}, {}
+        for target, prior in self.heads.items():
+            own = {c: self.each[c][target](streams[c]) for c in self.each}
+            default = prior(nothing)
+            some = torch.stack(list(present.values())).any(0)
+            outputs[target] = prior.mix([*own.values(), default], [*(weight[c] for c in own), (~some).float()])
+            if target in targets:
+                y = targets[target]
+                losses[target] = prior.loss(default, y) + sum(
+                    self.each[c][target].loss(own[c], y) * present[c] for c in own)
+        return outputs, losses

@@ -1,0 +1,1 @@
+"""Layers and transforms that encoders, fusions and heads share."""

@@ -1,0 +1,29 @@
+"""Residual convolutions over pictures and spectrograms, blind to padding."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions with batch norm beside a shortcut (He et al. 2016). x (B, C, H, W); `real` (B, 1, H, 1) or
+    None, 0 where a row is padding: padding stays zero, as at the edge of a shorter sound."""
+
+    def __init__(self, channels_in: int, channels: int, *, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+        self.short = nn.Sequential(nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1
+                                   else nn.Identity(), nn.Conv2d(channels_in, channels, 1, bias=False))
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        after = None if real is None else real[:, :, :: self.stride]
+        y = hold(torch.relu(self.norm1(self.conv1(x))), after)
+        return hold(torch.relu(self.norm2(self.conv2(y)) + self.short(x)), after), after
+
+
+def hold(x: Tensor, real: Tensor | None) -> Tensor:
+    """x with padding set to zero."""
+    return x if real is None else x * real

@@ -1,0 +1,84 @@
+"""Sound for encoders: a log-mel spectrogram computed once and kept, augmented as a batch."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plait.nn import rows
+from plait.types import Inputs, Prepared, Wave
+
+RATE = 16_000
+WINDOW, HOP, FFT = 400, 160, 512  # 25 ms every 10 ms
+FLOOR = 1e-6
+
+
+class LogMel:
+    """A wave -> mel float16 (T, bands): log10 power in mel bands, 100 frames a second, the first `seconds` of the sound.
+    """
+
+    def __init__(self, *, bands: int, seconds: float, gain: float, noise: float, time_mask: float,
+                 band_mask: float) -> None:
+        self.bands, self.seconds, self.floor = bands, seconds, float(np.log10(FLOOR))
+        self.gain, self.noise, self.time_mask, self.band_mask = gain, noise, time_mask, band_mask
+        self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 1, "bands": bands, "seconds": seconds}
+
+    def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
+        return [{"mel": self._spectrum(c).astype(np.float16)} for c in cells]
+
+    def _spectrum(self, wave: Wave) -> np.ndarray:
+        samples = wave.samples[: int(self.seconds * wave.rate)]
+        if wave.rate != RATE:
+            import soxr
+
+            samples = soxr.resample(samples, wave.rate, RATE, quality="HQ")
+        samples = np.pad(samples, (WINDOW // 2, WINDOW // 2 + max(0, WINDOW - len(samples))))
+        frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
+        power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1].astype(np.float32), FFT)) ** 2
+        mel: np.ndarray = np.log10(power.astype(np.float32) @ mel_filters(self.bands) + FLOOR)
+        return mel
+
+    def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
+        return rows.pad(cells, "mel", fill=self.floor, shape=(self.bands,), dtype=np.float16)
+
+    def augment(self, inputs: Inputs) -> Inputs:
+        """Gain of up to `gain` dB, white noise of up to `noise` of the sound's mean power, and SpecAugment (Park et al.
+        2019): one stretch of time of up to the share `time_mask` and one of bands of up to `band_mask` made silent."""
+        mel, lengths = inputs["mel"].float(), inputs["lengths"]
+        b, t, bands = mel.shape
+        device = mel.device
+        real = rows.length_mask(lengths, t)
+        power = 10 ** mel
+        mean = (power * real[..., None]).sum((1, 2)) / (real.sum(1).clamp_min(1) * bands)
+        level = torch.rand(b, device=device) * self.noise * mean
+        power = power + level[:, None, None] * torch.empty_like(power).exponential_()
+        power = power * 10 ** ((torch.rand(b, device=device) * 2 - 1) * self.gain / 10)[:, None, None]
+        silent = _stretch(b, t, lengths.float(), self.time_mask, device)[..., None]
+        silent = silent | _stretch(b, bands, torch.full((b,), float(bands), device=device), self.band_mask, device)[:, None]
+        mel = power.clamp_min(FLOOR).log10().masked_fill(silent | ~real[..., None], self.floor)
+        return {**inputs, "mel": mel}
+
+
+def _stretch(b: int, size: int, length: Tensor, share: float, device: torch.device) -> Tensor:
+    """(b, size) bool: one stretch a row, of up to `share` of `length`, anywhere within it."""
+    long = torch.rand(b, device=device) * share * length
+    start = torch.rand(b, device=device) * (length - long)
+    place = torch.arange(size, device=device) + 0.5
+    return (place >= start[:, None]) & (place < (start + long)[:, None])
+
+
+@cache
+def mel_filters(bands: int) -> np.ndarray:
+    """(FFT / 2 + 1, bands) triangles, evenly spaced on the mel scale 2595 log10(1 + f / 700) (O'Shaughnessy 1987), each
+    of unit area."""
+    top = 2595 * np.log10(1 + RATE / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
+    frequency = np.linspace(0, RATE / 2, FFT // 2 + 1)[:, None]
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    triangle = np.minimum((frequency - low) / (middle - low), (high - frequency) / (high - middle)).clip(0)
+    area: np.ndarray = triangle / np.maximum(triangle.sum(0), 1e-9)
+    return area.astype(np.float32)

@@ -1,0 +1,232 @@
+"""What a user holds: a fitted model that predicts, judges, embeds, is saved and loaded as one folder of data."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from plait import __version__, files
+from plait.data.ledger import Ledger
+from plait.data.schema import Schema
+from plait.data.store import Store
+from plait.data.table import Table, read_table
+from plait.encoders import ENCODERS
+from plait.errors import ModelFormatError, PlaitError, TableError, unknown
+from plait.evaluation import Evaluation, evaluate
+from plait.fusion import FUSIONS
+from plait.heads import HEADS
+from plait.inference import answers, embeddings
+from plait.model import Model
+from plait.preparation import Dataset, prepare, read_labels
+from plait.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+LONG_FACT = 2000  # characters of a learned fact that is given a file of its own
+
+
+def assemble(spec: dict[str, Any], *, outside: bool = False) -> Model:
+    """The model of a completed spec: {"inputs": {column: encoder}, "fusion": …, "outputs": {target: head}, "width": D}."""
+    width = spec["width"]
+    encoders = {c: ENCODERS.build(s, outside=outside) for c, s in spec["inputs"].items()}
+    fusion = FUSIONS.build(spec["fusion"], outside=outside, columns=list(encoders), width=width)
+    return Model(encoders, fusion, lambda: {t: HEADS.build(s, outside=outside, width=width)
+                                            for t, s in spec["outputs"].items()}, width=width)
+
+
+class Predictor:
+    """A fitted model. Made by `plait.fit` or `plait.load`."""
+
+    def __init__(self, spec: dict[str, Any], model: Model, schema: Schema, record: dict[str, Any]) -> None:
+        self.spec, self.model, self.schema = spec, model.eval(), schema
+        self.record = record  # how it was made: data, splits, options, history, figures; plain JSON
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Input column -> modality."""
+        return self.schema.inputs
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """Target column -> modality."""
+        return self.schema.targets
+
+    def predict(self, table: Any, *, base: str | Path | None = None, allow_missing: bool = False, batch_size: int = 64,
+                quiet: bool = True) -> pd.DataFrame:
+        """One row for each row of the table, in its order: a column for each target, and "status": "ok", or what was
+        missing or broken. Any cell may be missing; in a list of dicts any key may. Raises PlaitError."""
+        return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=False)
+
+    def predict_proba(self, table: Any, *, base: str | Path | None = None, allow_missing: bool = False,
+                      batch_size: int = 64, quiet: bool = True) -> pd.DataFrame:
+        """As `predict`, with a column "<target>: <class>" of probabilities for each class; numbers as they are."""
+        return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=True)
+
+    def evaluate(self, table: Any, *, base: str | Path | None = None, batch_size: int = 64,
+                 quiet: bool = True) -> Evaluation:
+        """Metrics with 95 % bootstrap intervals over the labelled rows, for every subset of the inputs."""
+        source = read_table(table, base=base)
+        for target in self.targets:
+            source.column(target)  # raises, naming the nearest column
+        data, ledger = self._dataset(source, Progress(quiet=quiet), allow_missing=False, labelled=True)
+        result = evaluate(self.model, data, np.arange(len(source)), batch_size=batch_size)
+        if not result.targets:
+            raise TableError(f"{source.name} holds no label that this model knows: nothing to judge.")
+        result.bad_cells = ledger.to_json()
+        return result
+
+    def embed(self, table: Any, *, base: str | Path | None = None, allow_missing: bool = False, batch_size: int = 64,
+              quiet: bool = True) -> np.ndarray:
+        """(rows, width) float32: one vector a row, from what is present in it."""
+        source = read_table(table, base=base)
+        data, _ = self._dataset(source, Progress(quiet=quiet), allow_missing=allow_missing or isinstance(table, list))
+        return embeddings(self.model, data, np.arange(len(source)), batch_size=batch_size)
+
+    def _predict(self, table: Any, base: str | Path | None, allow_missing: bool, batch_size: int, quiet: bool, *,
+                 probabilities: bool) -> pd.DataFrame:
+        import pandas as pd
+
+        source = read_table(table, base=base)
+        data, ledger = self._dataset(source, Progress(quiet=quiet), allow_missing=allow_missing or isinstance(table, list))
+        found = next(iter(answers(self.model, data, np.arange(len(source)), batch_size=batch_size).values()))
+        columns: dict[str, Any] = {}
+        for target in self.targets:
+            head, answer = self.model.heads[target], found[target]
+            if probabilities and head.names:
+                columns.update({f"{target}: {name}": answer[:, i] for i, name in enumerate(head.names)})
+            else:
+                columns[target] = pd.Series(head.decode(answer), dtype=float if answer.ndim == 1 else object)
+        columns["row_status" if "status" in columns else "status"] = self._status(data, ledger)
+        frame = pd.DataFrame(columns)
+        frame.index = source.index
+        return frame
+
+    def _status(self, data: Dataset, ledger: Ledger) -> list[str]:
+        bad = ledger.by_row()
+        here = {c: cells.places >= 0 for c, cells in data.columns.items()}
+        status = []
+        for row in range(data.size):
+            broken = {b.column: b.reason for b in bad.get(row, [])}
+            gone = [c for c in here if not here[c][row] and c not in broken]
+            parts = [f"bad {c}: {r}" for c, r in broken.items()] + ([f"missing {', '.join(gone)}"] if gone else [])
+            if len(gone) + len(broken) == len(here):
+                parts.append("nothing is present, this is the prior")
+            status.append("; ".join(parts) or "ok")
+        return status
+
+    def _dataset(self, table: Table, progress: Progress, *, allow_missing: bool,
+                 labelled: bool = False) -> tuple[Dataset, Ledger]:
+        frame = table.frame
+        absent = [c for c in self.inputs if c not in frame.columns]
+        if absent and len(table) and (not allow_missing or len(absent) == len(self.inputs)):
+            error = unknown(f"column of {table.name}: the model's input", absent[0], frame.columns)
+            raise TableError(f"{table.name} has no column {absent[0]!r}, an input of this model. {error} Give the column, "
+                             f"with empty cells where there is nothing, or pass allow_missing=True (--allow-missing).")
+        for column in absent:
+            frame = frame.assign(**{column: None})
+        full = Table(frame, table.folder, table.name, table.index)
+        ledger, encoders = Ledger(), dict(self.model.encoders.items())
+        targets = {}
+        if labelled:
+            for target, kind in self.targets.items():
+                targets[target] = self.model.heads[target].collate(read_labels(full, target, kind, ledger))
+        columns = prepare(full, encoders, store=Store(), ledger=ledger, progress=progress)
+        return Dataset(columns, encoders, targets, len(full)), ledger
+
+    def summary(self, table: Any = None, *, base: str | Path | None = None) -> str:
+        """The model in words and, for the first row of a table, every step with its shapes."""
+        lines = [f"plait model: {', '.join(self.inputs)} -> {', '.join(self.targets)}",
+                 f"  {sum(p.numel() for p in self.model.parameters()):,} parameters, fusion "
+                 f"{self.spec['fusion']['name']}, width {self.model.width}", str(self.schema)]
+        weights = self.model.weights()
+        if weights:
+            lines.append("  learned weights: " + ", ".join(f"{c} {w:.2f}" for c, w in weights.items()))
+        if table is not None:
+            lines += self._walk(read_table(table, base=base))
+        return "\n".join(lines)
+
+    @torch.no_grad()
+    def _walk(self, table: Table) -> list[str]:
+        one = table.take(np.array([0]))
+        data, ledger = self._dataset(one, Progress(quiet=True), allow_missing=True)
+        batch, shape = data.batch(np.array([0])), lambda t: "x".join(map(str, t.shape))
+        lines = ["One row, step by step (B rows, N tokens, D width):"]
+        for column, encoder in self.model.encoders.items():
+            tokens = encoder(batch["inputs"][column])
+            arrays = ", ".join(f"{k} {shape(v)} {str(v.dtype)[6:]}" for k, v in batch["inputs"][column].items())
+            lines.append(f"  {column}: {str(one.frame[column][0])[:50]!r}\n    prepared {arrays}\n    {self.spec['inputs'][column]['name']}"
+                         f" -> tokens {shape(tokens.x)}, {int(tokens.mask.sum())} real -> adapted to width {self.model.width}")
+        streams = self.model.encode(batch["inputs"])
+        lines.append(f"  fusion {self.spec['fusion']['name']} -> embedding {shape(self.model.top.embedding(streams))}")
+        for target, answer in self.model.answer(streams).items():
+            head = self.model.heads[target]
+            lines.append(f"  {target}: answer {shape(answer)} -> {head.decode(answer.numpy())[0]!r}")
+        return lines + [f"  bad cell: {b}" for b in ledger]
+
+    def save(self, folder: str | Path, *, overwrite: bool = False, extra: dict[str, bytes] | None = None) -> Path:
+        """Writes the model folder as one atomic set: plait.json, weights.safetensors, learned facts, and `extra` files.
+        Holds data only. Raises OutputError."""
+        folder = Path(folder)
+        files.check_writable(folder, replace=overwrite)
+        facts: dict[str, bytes] = {}
+        spec = _outsource(self.spec, facts)
+        about = {"format": FORMAT, "plait": __version__, "spec": spec, "schema": self.schema.to_json(),
+                 "record": self.record}
+        contents = {**(extra or {}), **facts, "plait.json": _json(about),
+                    "weights.safetensors": safetensors.torch.save(
+                        {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()})}
+        files.write_set(folder, contents, replace=overwrite)
+        return folder
+
+
+def load(folder: str | Path) -> Predictor:
+    """The predictor of a model folder. Every file is checked against its hash; no code is run from it. Raises
+    ModelFormatError."""
+    folder = Path(folder)
+    contents = files.read_set(folder)
+    try:
+        about = json.loads(contents["plait.json"])
+        if about["format"] > FORMAT:
+            raise ModelFormatError(f"{folder} was made by plait {about['plait']}; this is {__version__}. Update plait.")
+        spec = _insource(about["spec"], contents)
+        model = assemble(spec)
+        weights = safetensors.torch.load(contents["weights.safetensors"])
+        if not all(bool(torch.isfinite(w).all()) for w in weights.values() if w.is_floating_point()):
+            raise ModelFormatError(f"{folder}: weights.safetensors holds values that are not finite.")
+        model.load_state_dict(weights)
+        return Predictor(spec, model, Schema.from_json(about["schema"]), about["record"])
+    except ModelFormatError:
+        raise
+    except PlaitError as error:
+        raise ModelFormatError(f"{folder} cannot be built: {error}") from None
+    except Exception as error:  # whatever a hostile or foreign folder brings about
+        raise ModelFormatError(f"{folder} is not a plait model: {type(error).__name__}: "
+                               f"{str(error).splitlines()[0] if str(error) else ''}") from None
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _outsource(spec: dict[str, Any], facts: dict[str, bytes]) -> dict[str, Any]:
+    """The spec with long learned facts (a tokenizer, say) moved to files of their own."""
+    moved = {**spec, "inputs": {}}
+    for number, (column, part) in enumerate(sorted(spec["inputs"].items())):
+        kept = moved["inputs"][column] = dict(part)
+        for key, value in part.items():
+            if isinstance(value, str) and len(value) > LONG_FACT:
+                name = f"{key}-{number}.json"
+                facts[name] = value.encode("utf-8")
+                kept[key] = {"file": name}
+    return moved
+
+
+def _insource(spec: dict[str, Any], contents: dict[str, bytes]) -> dict[str, Any]:
+    return {**spec, "inputs": {c: {k: contents[v["file"]].decode("utf-8") if isinstance(v, dict) and "file" in v else v
+                                   for k, v in part.items()} for c, part in spec["inputs"].items()}}

@@ -1,0 +1,202 @@
+"""From columns of a table to prepared cells by row: each distinct cell read once, on all cores; bad ones in the ledger."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from plait.data.ledger import Ledger
+from plait.data.store import Shelf, Store
+from plait.data.table import Table
+from plait.encoders.base import Encoder
+from plait.errors import MediaError
+from plait.modalities import modality
+from plait.progress import Bar, Progress
+from plait.types import Batch, Cell, Prepared
+
+CHUNK = 16  # cells a worker takes at once
+PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
+
+
+class ColumnCells:
+    """The prepared cells of one column, by row. Cells live in a list, or memory-mapped on a shelf."""
+
+    def __init__(self, places: np.ndarray, cells: Sequence[Prepared] | None, shelf: Shelf | None = None,
+                 keys: Sequence[bytes] = ()) -> None:
+        self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
+        self._cells, self._shelf, self._keys = cells, shelf, keys
+
+    def rows(self, rows: np.ndarray) -> list[Prepared | None]:
+        return [None if p < 0 else self._cell(p) for p in self.places[rows].tolist()]
+
+    def _cell(self, place: int) -> Prepared:
+        if self._cells is not None:
+            return self._cells[place]
+        assert self._shelf is not None
+        return self._shelf.get(self._keys[place])
+
+    def digest(self) -> str:
+        """A hash of the content of every row, for telling whether the data of a run have changed."""
+        mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)
+        for key in self._keys:
+            mark.update(key)
+        for cell in self._cells or ():
+            for value in cell.values():
+                mark.update(value.tobytes())
+        return mark.hexdigest()
+
+
+@dataclass
+class Dataset:
+    """Rows ready to be batched: prepared inputs, and labels as tensors."""
+
+    columns: dict[str, ColumnCells]
+    encoders: Mapping[str, Encoder]
+    targets: dict[str, Tensor]
+    size: int
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """The batch of these rows, in this order. Opens no media file."""
+        return {"inputs": {c: self.encoders[c].collate(cells.rows(rows)) for c, cells in self.columns.items()},
+                "targets": {t: y[rows] for t, y in self.targets.items()}}
+
+
+def read_cells(table: Table, column: str, kind: str, rows: Sequence[int] | None = None) -> Iterator[Cell]:
+    """The cells of a column one after the other, read when asked for; None where missing or bad."""
+    part, values = modality(kind), table.column(column)
+    for row in range(len(values)) if rows is None else rows:
+        try:
+            raw = part.load(values[row], table.folder)
+            yield None if raw is None else part.read(raw)
+        except MediaError:
+            yield None
+
+
+def read_labels(table: Table, column: str, kind: str, ledger: Ledger) -> list[Cell]:
+    """The labels of a target; unreadable ones are noted and count as missing."""
+    part, cells = modality(kind), []
+    for row, value in enumerate(table.column(column)):
+        try:
+            raw = part.load(value, table.folder)
+            cells.append(None if raw is None else part.read(raw))
+        except MediaError as error:
+            ledger.note(column, value, [row], str(error))
+            cells.append(None)
+    ledger.filled[column] = sum(c is not None for c in cells) + sum(b.column == column for b in ledger.bad)
+    return cells
+
+
+def fingerprint(kind: str, encoder: Encoder) -> str:
+    """The name of the shelf that holds cells of this modality prepared this way."""
+    text = json.dumps([kind, encoder.preparation, encoder.enough], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def prepare(table: Table, encoders: Mapping[str, Encoder], *, store: Store, ledger: Ledger,
+            progress: Progress) -> dict[str, ColumnCells]:
+    """Every input column of a table, prepared. Bad cells are entered in the ledger and count as missing."""
+    columns = {}
+    for column, encoder in encoders.items():
+        work = _prepare_stored if encoder.stored else _prepare_plain
+        columns[column] = work(table, column, encoder, store, ledger, progress)
+    store.trim(keep=[fingerprint(e.modality, e) for e in encoders.values() if e.stored])
+    return columns
+
+
+def _prepare_plain(table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger,
+                   progress: Progress) -> ColumnCells:
+    """Cells that are quick to prepare: in memory, in this run."""
+    part, values = modality(encoder.modality), table.column(column)
+    places = np.full(len(values), -1, dtype=np.int64)
+    distinct: dict[Any, int] = {}
+    filled = 0
+    for row, value in enumerate(values):
+        try:
+            raw = part.load(value, table.folder)
+        except MediaError as error:
+            ledger.note(column, value, [row], str(error))
+            filled += 1
+            continue
+        if raw is not None:
+            places[row] = distinct.setdefault(raw, len(distinct))
+            filled += 1
+    ledger.filled[column] = filled
+    return ColumnCells(places, encoder.prepare([part.read(raw) for raw in distinct]) if distinct else [])
+
+
+def _prepare_stored(table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger,
+                    progress: Progress) -> ColumnCells:
+    """Cells that cost: each distinct content once, kept on a shelf."""
+    values = table.column(column)
+    where: dict[Any, list[int]] = {}
+    for row, value in enumerate(values):
+        where.setdefault(value if isinstance(value, str) else (type(value).__name__, str(value)), []).append(row)
+    firsts = [rows[0] for rows in where.values()]
+    chunks = [firsts[i:i + CHUNK] for i in range(0, len(firsts), CHUNK)]
+    shelf = store.shelf(fingerprint(encoder.modality, encoder))
+    places, keys = np.full(len(values), -1, dtype=np.int64), {}
+    ledger.filled[column] = 0
+    began, before = time.perf_counter(), len(shelf)
+    with progress.bar(f"Preparing {column}", len(firsts)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda chunk: _read_chunk(table, column, encoder, shelf, chunk), chunks)
+        for outcome, row in zip(_shelve(results, shelf, bar), firsts):  # in this order: the last pack is written at the end
+            rows = where[values[row] if isinstance(values[row], str) else (type(values[row]).__name__, str(values[row]))]
+            if outcome is None:
+                continue
+            ledger.filled[column] += len(rows)
+            if isinstance(outcome, bytes):
+                places[rows] = keys.setdefault(outcome, len(keys))
+            else:
+                ledger.note(column, values[row], rows, outcome)
+    new = len(shelf) - before
+    progress.say(f"  {column}: {ledger.filled[column]} cells, {len(keys)} distinct, {new} prepared now"
+                 f" in {time.perf_counter() - began:.1f} s")
+    return ColumnCells(places, None, shelf, list(keys))
+
+
+Outcome = bytes | str | None  # the key of a cell; why it is bad; or that it is missing
+
+
+def _read_chunk(table: Table, column: str, encoder: Encoder, shelf: Shelf,
+                rows: list[int]) -> list[tuple[Outcome, Prepared | None]]:
+    """In a worker: load, and read and prepare what the shelf does not hold yet."""
+    part, values = modality(encoder.modality), table.frame[column]
+    outcomes: list[Outcome] = []
+    fresh: dict[int, Cell] = {}
+    for i, row in enumerate(rows):
+        try:
+            raw = part.load(values[row], Path(table.folder))
+            key = None if raw is None else hashlib.blake2b(raw, digest_size=16).digest()
+            if key is not None and key not in shelf:
+                fresh[i] = part.read(raw, enough=encoder.enough)
+            outcomes.append(key)
+        except MediaError as error:
+            outcomes.append(str(error))
+    prepared = dict(zip(fresh, encoder.prepare(list(fresh.values())))) if fresh else {}
+    return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]
+
+
+def _shelve(results: Iterator[list[tuple[Outcome, Prepared | None]]], shelf: Shelf, bar: Bar) -> Iterator[Outcome]:
+    """Passes outcomes on, writing what was prepared in packs."""
+    waiting: dict[bytes, Prepared] = {}
+    size, last = 0, time.monotonic()
+    for chunk in results:
+        for outcome, prepared in chunk:
+            if prepared is not None and isinstance(outcome, bytes) and outcome not in waiting and outcome not in shelf:
+                waiting[outcome] = prepared
+                size += sum(v.nbytes for v in prepared.values())
+            yield outcome
+        bar.advance(len(chunk))
+        if len(waiting) >= PACK_CELLS or size >= PACK_BYTES or time.monotonic() - last > PACK_SECONDS:
+            shelf.add(list(waiting), list(waiting.values()))
+            waiting, size, last = {}, 0, time.monotonic()
+    shelf.add(list(waiting), list(waiting.values()))

@@ -1,0 +1,100 @@
+"""Name + keyword arguments -> object. A constructor's signature is its schema; learned facts are constructor arguments.
+
+A spec is an instance, a name, or {"name": ..., **options}. An option belongs to `learn` (how facts are learned from the
+training cells) or to the constructor; what `learn` returns are constructor arguments too. A completed spec holds
+constructor arguments only, all of them plain JSON: it is what a model folder keeps.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from plait.errors import PlaitError, unknown
+
+Spec = Any  # an instance, a name, or {"name": ..., **options}
+
+
+class Table(Mapping[str, str]):
+    """name -> "module:Class", imported when it is first asked for."""
+
+    def __init__(self, kind: str, entries: dict[str, str]) -> None:
+        self.kind = kind
+        self._entries = dict(entries)
+
+    def __getitem__(self, name: str) -> str:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def load(self, name: str, *, outside: bool = False) -> Any:
+        """The class called `name`; with `outside`, also "their_package.module:Class" (never for saved models)."""
+        target = name if outside and ":" in name else self._entries.get(name)
+        if target is None:
+            raise unknown(self.kind, name, self)
+        module, attribute = target.split(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise PlaitError(f"{self.kind} {name!r} cannot be imported: {error}.") from error
+
+    def normal(self, spec: Spec) -> dict[str, Any]:
+        """The spec as a dict; raises on unknown names and options before any work is done."""
+        options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
+        if not isinstance(options.get("name"), str):
+            raise PlaitError(f"A {self.kind} is given as a name or as {{'name': ..., options}}; found {spec!r}.")
+        cls = self.load(options["name"], outside=True)
+        known = {**_options(cls.__init__), **_options(cls.learn)} if hasattr(cls, "learn") else _options(cls.__init__)
+        for key in options:
+            if key != "name" and key not in known:
+                raise unknown(f"option of {self.kind} {options['name']!r}:", key, known)
+        return options
+
+    def complete(self, spec: Spec, cells: Iterable[Any]) -> dict[str, Any]:
+        """The spec with the facts learned from the training cells. Options the user gave win over learned ones."""
+        options = self.normal(spec)
+        cls = self.load(options["name"], outside=True)
+        how = {k: v for k, v in options.items() if k in _options(cls.learn)}
+        rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
+        return {**cls.learn(cells, **how), **rest}
+
+    def build(self, spec: Spec, *, outside: bool = False, **runtime: Any) -> Any:
+        """The object of a completed spec. `runtime` arguments are passed where the constructor has them."""
+        options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
+        name = options.pop("name")
+        cls = self.load(name, outside=outside)
+        known = _options(cls.__init__)
+        for key in options:
+            if key not in known:
+                raise unknown(f"option of {self.kind} {name!r}:", key, known)
+        try:
+            return cls(**{k: v for k, v in runtime.items() if k in known}, **options)
+        except (TypeError, AssertionError) as error:
+            raise PlaitError(f"{self.kind} {name!r} cannot be built: {error}.") from error
+
+
+def _options(function: Any) -> dict[str, inspect.Parameter]:
+    parameters = inspect.signature(function).parameters
+    return {k: p for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def parse(text: str) -> dict[str, Any]:
+    """A spec from the command line: NAME or NAME:option=value,option=value. Values are JSON where they parse as JSON."""
+    import json
+
+    name, _, rest = text.partition(":")
+    spec: dict[str, Any] = {"name": name}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise PlaitError(f"{part!r} in {text!r} is not option=value. Expected NAME:option=value,option=value.")
+        try:
+            spec[key.strip()] = json.loads(value)
+        except ValueError:
+            spec[key.strip()] = value
+    return spec

@@ -1,0 +1,43 @@
+"""What flows between the layers.
+
+The legend, used in every docstring:
+    B rows of a batch   N tokens of a cell   D width of a token   M modalities (input columns)   C classes or channels
+    T time steps        H, W height and width of a picture
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+class Tokens(NamedTuple):
+    """A padded batch of token sequences. A missing cell is a row whose mask is all False."""
+
+    x: Tensor  # (B, N, D)
+    mask: Tensor  # (B, N) bool, True where a token is real
+    position: Tensor | None = None  # (B, N, 3): seconds, row, column (the last two in 0..1); NaN where it has no meaning
+
+
+class Wave(NamedTuple):
+    """A sound: one channel, float32 in about -1..1."""
+
+    samples: np.ndarray  # (T,)
+    rate: int  # samples a second
+
+
+Cell = Any  # what a modality's read returns: str, float, RGB uint8 (H, W, 3), Wave, tuple of str; None where missing
+Prepared = dict[str, "np.ndarray"]  # what an encoder keeps of one cell: small named arrays
+Inputs = dict[str, "Tensor"]  # what an encoder's collate returns for one column of a batch
+Batch = dict[str, dict[str, Any]]  # {"inputs": {column: Inputs}, "targets": {column: Tensor}}
+
+
+class Pass(NamedTuple):
+    """What one pass through the model gave."""
+
+    streams: dict[str, Tokens]  # column -> tokens of the model's width
+    outputs: dict[str, Tensor]  # target -> output of its head
+    losses: dict[str, Tensor]  # target -> (B,), zero where the label is missing; empty without targets
+    known: dict[str, Tensor]  # target -> (B,) bool: which labels are there; empty without targets
