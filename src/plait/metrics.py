@@ -75,11 +75,12 @@ def multilabel(probability: Array, truth: Array, weight: Array) -> dict[str, Arr
 
 
 def regression(value: Array, truth: Array, weight: Array) -> dict[str, Array]:
-    """value and truth (n,), in the user's units."""
+    """value and truth (n,), in the user's units. R2 is not defined where all truths are the same."""
     total = weight.sum(1)
     error = value - truth
     mean = weight @ truth / total
-    spread = (weight * (truth - mean[:, None]) ** 2).sum(1)
+    varies = np.where(weight > 0, truth, np.inf).min(1) < np.where(weight > 0, truth, -np.inf).max(1)
+    spread = np.where(varies, (weight * (truth - mean[:, None]) ** 2).sum(1), 0)  # rounding is no spread
     square = weight @ error**2
     return {"r2": 1 - _ratio(square, spread), "mae": weight @ np.abs(error) / total, "rmse": np.sqrt(square / total)}
 

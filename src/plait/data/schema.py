@@ -89,7 +89,7 @@ def infer(table: Table, *, targets: Sequence[str], inputs: Sequence[str] | Mappi
 
 
 def _column(table: Table, name: str, role: str, given: str | None, *, chosen: bool) -> Column:
-    values = [v for v in table.column(name) if not missing(v) and v != ""] if given is None else []
+    values = [v for v in table.column(name) if not missing(v) and not (isinstance(v, str) and v == "")] if given is None else []
     if given is not None:
         return Column(name, given, role, "as given")
     if not values:
@@ -104,7 +104,7 @@ def _column(table: Table, name: str, role: str, given: str | None, *, chosen: bo
             raise TableError(f"Target {name!r}: cannot tell what values like {sample[0]!r} ({kind}) are.")
         return Column(name, None, "skip", f"cannot tell what values of type {kind} are; give its modality to use it")
     best = max(claims, key=lambda m: claims[m].strength)
-    if role == "input" and not chosen and (why := _useless(sample, best)):
+    if role == "input" and not chosen and (why := _useless(values, best)):
         return Column(name, None, "skip", f"{why}; name it as an input to use it")
     return Column(name, best, role, claims[best].reason)
 
@@ -113,6 +113,8 @@ def _useless(values: list[Any], kind: str) -> str | None:
     """Why a column that nobody asked for teaches nothing: one value, or a name for each row."""
     if kind not in ("text", "category", "number"):
         return None
+    if kind == "number" and len(values) > 10 and all(float(b) - float(a) == 1 for a, b in zip(values, values[1:])):
+        return "counts the rows"
     distinct = len({str(v) for v in values})
     if distinct == 1:
         return f"holds one value only, {str(values[0])[:40]!r}"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from plait.errors import PlaitError, TableError
+from plait.modalities.base import missing
 
 PARTS = ("train", "valid", "test")
 _WORDS = {"train": 0, "training": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
@@ -16,7 +17,7 @@ def by_column(values: Sequence[Any], *, name: str) -> np.ndarray:
     """(rows,) of 0 train, 1 valid, 2 test; -1 for rows whose cell is empty, which take no part. Raises TableError."""
     parts = np.full(len(values), -1, dtype=np.int8)
     for row, value in enumerate(values):
-        if value is None or value != value or value == "":
+        if missing(value) or value == "":
             continue
         if str(value).strip().lower() not in _WORDS:
             raise TableError(f"Column {name!r}, row {row}: found {value!r}, expected train, valid or test.")
@@ -31,12 +32,13 @@ def by_time(values: Sequence[Any], *, fractions: tuple[float, float], name: str)
     are numbers, else as dates."""
     import pandas as pd
 
-    series = pd.Series(list(values))
+    _check_fractions(fractions)
+    series = pd.Series([None if missing(v) else v for v in values], dtype=object)
     numbers = pd.to_numeric(series, errors="coerce")
     order = numbers if numbers.notna().all() else pd.to_datetime(series, errors="coerce", utc=True, format="mixed")
     if order.isna().any():
         row = int(np.flatnonzero(order.isna())[0])
-        raise TableError(f"Column {name!r}, row {row}: found {series[row]!r}, expected a time or a number.")
+        raise TableError(f"Column {name!r}, row {row}: found {values[row]!r}, expected a time or a number.")
     rows = np.argsort(order.to_numpy(), kind="stable")
     n, (valid, test) = len(rows), fractions
     parts = np.zeros(n, dtype=np.int8)
@@ -49,11 +51,9 @@ def by_chance(n: int, *, fractions: tuple[float, float], seed: int, strata: Sequ
               groups: Sequence[Hashable] | None = None) -> np.ndarray:
     """A seeded draw. `strata`: the share of each of these is kept in every part. `groups`: rows of one group stay
     together. `fractions`: of valid and test."""
-    for fraction in fractions:
-        if not 0 <= fraction < 1:
-            raise PlaitError(f"Fractions of valid and test: found {fractions}, expected numbers from 0 to below 1.")
-    if sum(fractions) >= 1:
-        raise PlaitError(f"Fractions of valid and test add up to {sum(fractions):g}; nothing is left to train on.")
+    _check_fractions(fractions)
+    if groups is not None and len(set(groups)) < (needed := 1 + sum(f > 0 for f in fractions)):
+        raise TableError(f"The rows are in {len(set(groups))} group(s); splitting them by group needs at least {needed}.")
     parts = np.zeros(n, dtype=np.int8)
     rows = np.arange(n)
     test = _draw(rows, fractions[1], seed, strata, groups)
@@ -61,6 +61,13 @@ def by_chance(n: int, *, fractions: tuple[float, float], seed: int, strata: Sequ
     rest = np.setdiff1d(rows, test)
     parts[_draw(rest, fractions[0] / (1 - fractions[1]), seed + 1, strata, groups)] = 1
     return parts
+
+
+def _check_fractions(fractions: tuple[float, float]) -> None:
+    if not all(0 <= f < 1 for f in fractions):
+        raise PlaitError(f"Fractions of valid and test: found {fractions}, expected numbers from 0 to below 1.")
+    if sum(fractions) >= 1:
+        raise PlaitError(f"Fractions of valid and test add up to {sum(fractions):g}; nothing is left to train on.")
 
 
 def _draw(rows: np.ndarray, fraction: float, seed: int, strata: Sequence[Hashable] | None,
@@ -94,8 +101,6 @@ def _draw_groups(rows: np.ndarray, wanted: int, generator: np.random.Generator, 
     members: dict[Hashable, list[int]] = {}
     for row in rows:
         members.setdefault(groups[row], []).append(int(row))
-    if len(members) < 2:
-        raise TableError("All rows are in one group; a split by group needs at least two groups.")
     counts = {g: np.bincount([kinds[strata[r]] if strata is not None else 0 for r in m], minlength=max(1, len(kinds)))
               for g, m in members.items()}
     goal = sum(counts.values()) * (wanted / len(rows))

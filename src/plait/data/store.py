@@ -11,11 +11,12 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
-from plait.errors import OutputError
+from plait.errors import OutputError, PlaitError
 from plait.types import Prepared
 
 DEFAULT_LIMIT = 20 * 2**30
@@ -31,7 +32,10 @@ def cache_folder() -> Path:
 def cache_limit() -> int:
     """How many bytes may be kept: $PLAIT_CACHE_LIMIT in GiB, else 20 GiB."""
     given = os.environ.get("PLAIT_CACHE_LIMIT")
-    return int(float(given) * 2**30) if given else DEFAULT_LIMIT
+    try:
+        return int(float(given) * 2**30) if given else DEFAULT_LIMIT
+    except (ValueError, OverflowError):
+        raise PlaitError(f"PLAIT_CACHE_LIMIT is {given!r}; expected a number of GiB.") from None
 
 
 class Shelf:
@@ -108,11 +112,11 @@ class Store:
 
     def sizes(self) -> dict[str, int]:
         """Fingerprint -> bytes, the shelf used longest ago first."""
-        if not self.root.is_dir():
-            return {}
-        shelves = sorted((p for p in self.root.iterdir() if (p / "used").exists()),
-                         key=lambda p: (p / "used").stat().st_mtime)
-        return {p.name: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) for p in shelves}
+        used = {}
+        for mark in self.root.glob("*/used"):
+            with suppress(FileNotFoundError):  # another process may be at work here
+                used[mark.parent] = mark.stat().st_mtime
+        return {shelf.name: _size(shelf) for shelf in sorted(used, key=lambda s: used[s])}
 
     def trim(self, keep: Iterable[str] = ()) -> int:
         """Forgets shelves until the limit is met, never one of `keep`; returns the bytes freed. Memory maps that are
@@ -132,3 +136,13 @@ class Store:
         for name in sizes:
             shutil.rmtree(self.root / name, ignore_errors=True)
         return sum(sizes.values())
+
+
+def _size(folder: Path) -> int:
+    """The bytes of the files below a folder, which another process may be changing."""
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += os.stat(os.path.join(place, name)).st_size
+    return size

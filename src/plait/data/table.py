@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ def read_table(source: Any, *, base: str | Path | None = None) -> Table:
     if isinstance(source, Table):
         return source
     if isinstance(source, (str, Path)):
-        path = Path(source)
+        path = Path(source).expanduser()
         frame, folder, name = _read_file(path), path.resolve().parent, path.name
     elif isinstance(source, pd.DataFrame):
         frame, folder, name = source, Path.cwd(), "the table"
@@ -119,10 +120,16 @@ def _read_delimited(raw: bytes, path: Path) -> pd.DataFrame:
     from pyarrow import csv
 
     text = _decode(raw)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")  # as old Macs and some spreadsheets write
+    start = len(text) - len(text.lstrip("\r\n"))
+    text, skipped = text[start:].rstrip("\r\n") + "\n", text[:start].count("\n")
     header = text.split("\n", 1)[0]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else max(",;\t|", key=header.count)
-    names = next(plain.reader(io.StringIO(text), delimiter=delimiter))
+    names = next(plain.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     _refuse_twice(names, path.name)
+    if text.count('"') % 2:
+        _refuse_open_quote(text, delimiter, path, skipped)
     bad: list[Any] = []
 
     def refuse(row: Any) -> str:
@@ -131,24 +138,57 @@ def _read_delimited(raw: bytes, path: Path) -> pd.DataFrame:
 
     table = csv.read_csv(
         io.BytesIO(text.encode("utf-8")),
-        csv.ReadOptions(use_threads=False, block_size=len(raw) * 3 + 1024, column_names=names),
-        csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
+        csv.ReadOptions(use_threads=False, block_size=min(len(raw) * 3 + 1024, 2**31 - 1), column_names=names),
+        csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse,
+                         ignore_empty_lines=len(names) > 1),  # of a single column, an empty line is an empty cell
         csv.ConvertOptions(column_types={n: pa.large_string() for n in names}, null_values=[""],
                            strings_can_be_null=True, quoted_strings_can_be_null=False))
     if bad:
-        raise TableError(f"{path.name}, line {bad[0].number}: found {bad[0].actual_columns} cells, expected "
+        line = _line(text, delimiter, bad[0].number) + skipped
+        raise TableError(f"{path.name}, line {line}: found {bad[0].actual_columns} cells, expected "
                          f"{bad[0].expected_columns} as in the header. Quote cells that hold a {delimiter!r}.")
     frame = table.slice(1).to_pandas().astype(object)  # the first row is the header
     return frame.where(frame.notna(), None)
 
 
+def _refuse_open_quote(text: str, delimiter: str, path: Path, skipped: int) -> None:
+    """A quote that is never closed would take all rows after it into one cell."""
+    import csv as plain
+
+    reader, last = plain.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), 0
+    try:
+        for _ in reader:
+            last = reader.line_num
+    except plain.Error as error:
+        if "unexpected end" in str(error):
+            raise TableError(f"{path.name}, line {last + 1 + skipped}: a quote is opened here and never closed.") from None
+
+
+def _line(text: str, delimiter: str, number: int) -> int:
+    """The line on which the row with this number begins; rows are counted from 1, empty lines are not."""
+    import csv as plain
+
+    reader, last, seen = plain.reader(io.StringIO(text, newline=""), delimiter=delimiter), 0, 0
+    with suppress(plain.Error):  # a cell of more than 128 KB
+        for row in reader:
+            seen += bool(row)
+            if seen == number:
+                break
+            last = reader.line_num
+    return last + 1
+
+
 def _decode(raw: bytes) -> str:
+    """UTF-16 by its mark; UTF-8, even with a few broken bytes; else Windows-1252."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return raw.decode("utf-16")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace")
+        text = raw.decode("utf-8-sig", errors="replace")
+    broken = text.count("\ufffd")
+    whole = sum(c > "\x7f" for c in text) - broken
+    return text if whole > broken else raw.decode("cp1252", errors="replace")
 
 
 def _read_jsonl(raw: bytes, path: Path) -> pd.DataFrame:

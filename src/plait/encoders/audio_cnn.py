@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import Encoder
 from plait.nn import rows
-from plait.nn.convolution import Residual, hold
+from plait.nn.convolution import BatchNorm, Residual, hold
 from plait.nn.spectrum import HOP, RATE, LogMel
 from plait.types import Inputs, Prepared, Tokens, Wave
 
@@ -17,7 +17,7 @@ STRIDE = 16  # frames a token
 
 
 class AudioCNN(Encoder):
-    """mel (B, T, bands) -> tokens (B, T / 16, D), one for each 160 ms (after Kong et al. 2020, PANNs)."""
+    """mel (B, T, bands) -> tokens (B, T / 16, D), one for each 256 ms (after Kong et al. 2020, PANNs)."""
 
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True
@@ -30,12 +30,12 @@ class AudioCNN(Encoder):
         self.mel = LogMel(bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask,
                           band_mask=band_mask)
         self.preparation = self.mel.preparation
-        self.norm = nn.BatchNorm1d(bands)
-        steps = [channels, channels, 2 * channels, 4 * channels, width]
+        self.norm = BatchNorm(bands)
+        steps = [channels, 2 * channels, 4 * channels, width]
         self.stem = nn.Conv2d(1, channels, 3, 2, 1, bias=False)
-        self.stem_norm = nn.BatchNorm2d(channels)
-        self.stages = nn.ModuleList(Residual(a, b, stride=1 if i == 0 else 2)
-                                    for i, (a, b) in enumerate(zip(steps, steps[1:])))
+        self.stem_norm = BatchNorm(channels)
+        self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in zip(steps, steps[1:]))
+        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
         self.dropout = nn.Dropout(dropout)
 
     @classmethod
@@ -54,6 +54,7 @@ class AudioCNN(Encoder):
     def _tokens(self, mel: Tensor, lengths: Tensor) -> Tensor:
         real = rows.length_mask(lengths, mel.shape[1])[:, None, :, None].to(self.stem.weight.dtype)
         x = hold(self.norm(mel.float().transpose(1, 2)).transpose(1, 2)[:, None], real)
+        x = x.contiguous(memory_format=torch.channels_last)
         real = real[:, :, ::2]
         x = hold(torch.relu(self.stem_norm(self.stem(x))), real)
         for stage in self.stages:
@@ -62,7 +63,7 @@ class AudioCNN(Encoder):
 
     def forward(self, inputs: Inputs) -> Tokens:
         lengths = inputs["lengths"]
-        x = rows.over_present(self._tokens, lengths > 0, inputs["mel"], lengths)
+        x = rows.over_present(self, self._tokens, lengths > 0, inputs["mel"], lengths)
         mask = rows.length_mask((lengths + STRIDE - 1) // STRIDE, x.shape[1])
         seconds = (torch.arange(x.shape[1], device=x.device) + 0.5) * STRIDE * HOP / RATE
         nowhere = torch.full_like(seconds, torch.nan)

@@ -17,7 +17,7 @@ STRIDE = 4  # frames read as one step
 
 
 class AudioRecurrent(Encoder):
-    """mel (B, T, bands) -> tokens (B, T / 4, D), one for each 40 ms. `cell`: "lstm" or "gru"."""
+    """mel (B, T, bands) -> tokens (B, T / 4, D), one for each 64 ms. `cell`: "lstm" or "gru"."""
 
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoder
 from plait.nn import rows
-from plait.nn.convolution import Residual
+from plait.nn.convolution import BatchNorm, Residual
 from plait.nn.pictures import Pictures, grid_positions, scaled
 from plait.types import Inputs, Prepared, Tokens
 
@@ -20,16 +21,16 @@ class ImageResNet(Encoder):
     modality: ClassVar[str] = "image"
     stored: ClassVar[bool] = True
 
-    def __init__(self, *, width: int = 160, size: int = 64, channels: int = 20, fit: str = "pad", crop: float = 0.2,
+    def __init__(self, *, width: int = 160, size: int = 64, channels: int = 24, fit: str = "pad", crop: float = 0.2,
                  flip: float = 0.5, rotate: float = 15.0, colour: float = 0.2, dropout: float = 0.2) -> None:
         super().__init__()
         self.width, self.enough = width, size
         self.pictures = Pictures(size=size, fit=fit, crop=crop, flip=flip, rotate=rotate, colour=colour)
         self.preparation = self.pictures.preparation
-        steps = [channels, channels, 2 * channels, 4 * channels, width]
-        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
-        self.stages = nn.ModuleList(Residual(a, b, stride=1 if i == 0 else 2)
-                                    for i, (a, b) in enumerate(zip(steps, steps[1:])))
+        steps = [channels, 2 * channels, 4 * channels, width]
+        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, 2, 1, bias=False), BatchNorm(channels), nn.ReLU())
+        self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in zip(steps, steps[1:]))
+        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
         self.dropout = nn.Dropout(dropout)
 
     @classmethod
@@ -46,13 +47,13 @@ class ImageResNet(Encoder):
         return self.pictures.augment(inputs)
 
     def _maps(self, pixels: Tensor) -> Tensor:
-        x = self.stem((scaled(pixels) - 0.5) / 0.25)
+        x = self.stem(((scaled(pixels) - 0.5) / 0.25).contiguous(memory_format=torch.channels_last))
         for stage in self.stages:
             x, _ = stage(x)
         return x
 
     def forward(self, inputs: Inputs) -> Tokens:
-        maps = rows.over_present(self._maps, inputs["present"], inputs["pixels"])
+        maps = rows.over_present(self, self._maps, inputs["present"], inputs["pixels"])
         b, _, h, w = maps.shape
         mask = inputs["present"][:, None].expand(b, h * w)
         place = grid_positions(h, w, maps.device).expand(b, -1, -1)

@@ -18,12 +18,12 @@ class TextRecurrent(Encoder):
     modality: ClassVar[str] = "text"
     stored: ClassVar[bool] = False
 
-    def __init__(self, *, tokenizer: str, width: int = 96, cell: str = "gru", depth: int = 1, tokens: int = 128,
+    def __init__(self, *, tokenizer: str, rare: list[int], width: int = 96, cell: str = "gru", depth: int = 1, tokens: int = 128,
                  hide: float = 0.15, dropout: float = 0.2) -> None:
         super().__init__()
         self.width, self.enough = width, None
-        self.subwords = subwords.Subwords(tokenizer=tokenizer, tokens=tokens, hide=hide)
-        self.preparation = {"kind": "subwords", "tokens": tokens, "tokenizer": tokenizer}
+        self.subwords = subwords.Subwords(tokenizer=tokenizer, rare=rare, tokens=tokens, hide=hide)
+        self.preparation = self.subwords.preparation
         self.embed = nn.Embedding(self.subwords.size, width, padding_idx=subwords.PAD)
         nn.init.normal_(self.embed.weight, std=0.5)
         self.dropout = nn.Dropout(dropout)
@@ -31,8 +31,7 @@ class TextRecurrent(Encoder):
 
     @classmethod
     def learn(cls, cells: Iterable[str | None], *, vocabulary: int = 4000, lowercase: bool = True) -> dict[str, Any]:
-        texts = (c for c in cells if c is not None)
-        return {"tokenizer": subwords.learn(texts, vocabulary=vocabulary, lowercase=lowercase)}
+        return subwords.learn(cells, vocabulary=vocabulary, lowercase=lowercase)
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         return self.subwords.prepare(cells)

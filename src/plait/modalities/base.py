@@ -3,8 +3,12 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+import unicodedata
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -50,6 +54,35 @@ def missing(value: Any) -> bool:
                                                              and value.ndim == 0 and bool(value != value))
 
 
+def clean(text: str) -> str:
+    """NFC, with lone surrogates (halves of a character, which no file can hold) as "?"."""
+    return unicodedata.normalize("NFC", text.encode("utf-8", errors="replace").decode("utf-8"))
+
+
+class _Quiet:
+    lock, users = threading.Lock(), 0
+    guard = warnings.catch_warnings()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings, neither printed nor raised. `warnings.catch_warnings` alone, used by two threads at once, would leave
+    its filter behind for good."""
+    with _Quiet.lock:
+        if not _Quiet.users:
+            _Quiet.guard = warnings.catch_warnings()
+            _Quiet.guard.__enter__()
+            warnings.simplefilter("ignore")
+        _Quiet.users += 1
+    try:
+        yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.users -= 1
+            if not _Quiet.users:
+                _Quiet.guard.__exit__(None, None, None)
+
+
 def claim_files(values: Sequence[Any], suffixes: tuple[str, ...], kind: str) -> Claim | None:
     """The claim of a modality whose cells are paths: nine in ten values must end like its files."""
     hits = sum(isinstance(v, (str, Path)) and str(v).strip().lower().endswith(suffixes) for v in values)
@@ -79,6 +112,8 @@ def load_file(value: Any, folder: Path, suffix_hint: str) -> bytes | None:
         raise MediaError(f"no such file (relative paths are taken from {folder})") from None
     except OSError as error:
         raise MediaError(error.strerror or type(error).__name__) from None
+    except UnicodeEncodeError:
+        raise MediaError("the path holds half a character (a lone surrogate)") from None
     if len(raw) > MAX_FILE_BYTES:
         raise MediaError(f"is larger than {MAX_FILE_BYTES >> 20} MB")
     if not raw:

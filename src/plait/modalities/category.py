@@ -1,13 +1,12 @@
 """Categories: one of a set of names."""
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, missing
+from plait.modalities.base import Claim, Modality, clean, missing
 
 MAX_NAME = 80
 
@@ -46,4 +45,4 @@ def name_of(value: Any) -> str:
     """The name a value stands for."""
     if not isinstance(value, (str, bool)) and hasattr(value, "is_integer") and value.is_integer():
         value = int(value)
-    return unicodedata.normalize("NFC", str(value)).strip()
+    return clean(str(value)).strip()

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, claim_files, load_file
+from plait.modalities.base import Claim, Modality, claim_files, load_file, quiet
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # what Pillow may try: never EPS, PSD, FITS, JPEG 2000
 MAX_PIXELS = 50_000_000
@@ -32,16 +31,14 @@ class Image(Modality):
         from PIL import ImageOps
 
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Pillow.open(io.BytesIO(raw), formats=FORMATS) as image:
-                    width, height = image.size
-                    if width * height > MAX_PIXELS:
-                        raise MediaError(f"is {width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
-                    if enough is not None:
-                        image.draft("RGB", (enough, enough))
-                    image.load()
-                    return _rgb(ImageOps.exif_transpose(image))
+            with quiet(), Pillow.open(io.BytesIO(raw), formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise MediaError(f"is {width} x {height} pixels, more than {MAX_PIXELS // 10**6} million")
+                if enough is not None:
+                    image.draft("RGB", (enough, enough))
+                image.load()
+                return _rgb(ImageOps.exif_transpose(image))
         except MediaError:
             raise
         except Exception as error:  # decoders raise nearly anything on damaged bytes

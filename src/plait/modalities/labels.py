@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, missing
+from plait.modalities.base import Claim, Modality, clean, missing
 
 
 class Labels(Modality):
@@ -18,7 +18,7 @@ class Labels(Modality):
     def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:
         try:
             sets = [_names(v) for v in values]
-        except (MediaError, ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return None
         return Claim(0.9, f"lists of names, {len({n for s in sets for n in s})} names among {len(values)} sampled values")
 
@@ -27,7 +27,7 @@ class Labels(Modality):
             return None
         try:
             return _names(value)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise MediaError(f"found {str(value)[:40]!r}, expected a list of names") from None
 
     def read(self, raw: tuple[str, ...], *, enough: int | None = None) -> tuple[str, ...]:
@@ -41,4 +41,4 @@ def _names(value: Any) -> tuple[str, ...]:
         value = value.tolist()
     if not isinstance(value, (list, tuple, set, frozenset)) or not all(isinstance(v, (str, int)) for v in value):
         raise MediaError("expected a list of names")
-    return tuple(sorted({str(v).strip() for v in value}))
+    return tuple(sorted({clean(str(v)).strip() for v in value}))

@@ -22,7 +22,7 @@ class Number(Modality):
                 return None  # 0008 is a code, not a quantity
             try:
                 numbers.append(float(v))
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 pass
         if len(numbers) < 0.95 * len(values):
             return None
@@ -36,7 +36,7 @@ class Number(Modality):
             return None
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise MediaError(f"found {str(value)[:40]!r}, expected a number") from None
         if math.isnan(number):
             return None

@@ -1,13 +1,12 @@
 """Text in any script."""
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, missing
+from plait.modalities.base import Claim, Modality, clean, missing
 
 MAX_CHARACTERS = 100_000
 
@@ -31,5 +30,4 @@ class Text(Modality):
         return str(value)
 
     def read(self, raw: str, *, enough: int | None = None) -> str:
-        clean = raw[:MAX_CHARACTERS].encode("utf-8", errors="replace").decode("utf-8")  # lone surrogates become "?"
-        return unicodedata.normalize("NFC", clean)
+        return clean(raw[:MAX_CHARACTERS])

@@ -4,6 +4,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+FEWEST = 16  # values a channel
+
+
+class BatchNorm(nn.Module):
+    """Batch norm (Ioffe and Szegedy 2015) over all axes but the second, which in training falls back on its running
+    statistics where a batch holds too few values to have any of its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)  # the parameters and statistics are those of any number of axes
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = self.norm
+        enough = self.training and x.numel() >= FEWEST * x.shape[1]
+        assert n.running_mean is not None and n.running_var is not None
+        return nn.functional.batch_norm(x, n.running_mean, n.running_var, n.weight, n.bias, enough, 0.1, n.eps)
+
 
 class Residual(nn.Module):
     """Two 3x3 convolutions with batch norm beside a shortcut (He et al. 2016). x (B, C, H, W); `real` (B, 1, H, 1) or
@@ -14,7 +31,7 @@ class Residual(nn.Module):
         self.stride = stride
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
-        self.norm1, self.norm2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels)
+        self.norm1, self.norm2 = BatchNorm(channels), BatchNorm(channels)
         self.short = nn.Sequential(nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1
                                    else nn.Identity(), nn.Conv2d(channels_in, channels, 1, bias=False))
 

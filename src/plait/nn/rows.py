@@ -1,11 +1,12 @@
 """Building a batch of one column from prepared cells, some of them missing; computing on the rows that are present."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plait.types import Inputs, Prepared
 
@@ -44,14 +45,17 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths[:, None]
 
 
-def over_present(run: Callable[..., Tensor], present: Tensor, *inputs: Tensor) -> Tensor:
-    """`run` over the rows that are present; zeros elsewhere. Missing rows cost nothing and touch no batch statistic."""
+def over_present(module: nn.Module, run: Callable[..., Tensor], present: Tensor, *inputs: Tensor) -> Tensor:
+    """`run`, a method of `module`, over the rows that are present; zeros elsewhere. Missing rows cost nothing and touch
+    no batch statistic."""
     if bool(present.all()):
         return run(*inputs)
     rows = present.nonzero().squeeze(1)
-    if not len(rows):
-        rows = present.new_zeros(1, dtype=torch.long)  # one blank row keeps shapes and gradients defined
-        out = run(*(i[rows] for i in inputs))
-        return (out * 0).expand(len(present), *out.shape[1:])
+    if not len(rows):  # one blank row gives the shape, and gradients that are zero
+        training = module.training
+        module.eval()
+        out = run(*(i[:1] for i in inputs)) * 0
+        module.train(training)
+        return out.expand(len(present), *out.shape[1:])
     out = run(*(i[rows] for i in inputs))
     return out.new_zeros(len(present), *out.shape[1:]).index_copy(0, rows, out)

@@ -13,19 +13,19 @@ from plait.nn import rows
 from plait.types import Inputs, Prepared, Wave
 
 RATE = 16_000
-WINDOW, HOP, FFT = 400, 160, 512  # 25 ms every 10 ms
+WINDOW, HOP, FFT = 512, 256, 512  # 32 ms every 16 ms
 FLOOR = 1e-6
 
 
 class LogMel:
-    """A wave -> mel float16 (T, bands): log10 power in mel bands, 100 frames a second, the first `seconds` of the sound.
+    """A wave -> mel float16 (T, bands): log10 power in mel bands, 62.5 frames a second, the first `seconds` of the sound.
     """
 
     def __init__(self, *, bands: int, seconds: float, gain: float, noise: float, time_mask: float,
                  band_mask: float) -> None:
         self.bands, self.seconds, self.floor = bands, seconds, float(np.log10(FLOOR))
         self.gain, self.noise, self.time_mask, self.band_mask = gain, noise, time_mask, band_mask
-        self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 1, "bands": bands, "seconds": seconds}
+        self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 2, "bands": bands, "seconds": seconds}
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
         return [{"mel": self._spectrum(c).astype(np.float16)} for c in cells]

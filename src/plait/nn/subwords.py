@@ -6,6 +6,7 @@ unknown character, and what is frequent becomes one token. Special tokens are id
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,13 +18,16 @@ from plait.types import Inputs, Prepared
 
 PAD, START, HIDDEN = 0, 1, 2
 SPECIAL = 3
+RARE = 2  # a token seen fewer times in training counts as not seen
 CHARACTERS_A_TOKEN = 16  # what of a text is looked at, at most, for each token kept
 
 
-def learn(cells: Iterable[str], *, vocabulary: int, lowercase: bool) -> str:
-    """A tokenizer as JSON, learned from texts. `vocabulary`: tokens at most, the 256 bytes included."""
+def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> dict[str, Any]:
+    """From texts, the arguments that Subwords needs: a tokenizer as JSON, and its tokens that training hardly shows.
+    `vocabulary`: tokens at most, the 256 bytes included."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+    texts = [c for c in cells if c is not None]
     tokenizer = Tokenizer(models.BPE())
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
     tokenizer.normalizer = normalizers.Sequence(steps)
@@ -32,25 +36,31 @@ def learn(cells: Iterable[str], *, vocabulary: int, lowercase: bool) -> str:
                                                        pre_tokenizers.ByteLevel(add_prefix_space=True)])
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, min_frequency=2, show_progress=False,
                                   initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
-    tokenizer.train_from_iterator(cells, trainer)
-    state: dict[str, Any] = json.loads(tokenizer.to_str())
-    return json.dumps(state, ensure_ascii=False, sort_keys=True)
+    tokenizer.train_from_iterator(texts, trainer)
+    counts = Counter(i for code in tokenizer.encode_batch(texts, add_special_tokens=False) for i in code.ids)
+    rare = [i for i in range(tokenizer.get_vocab_size()) if counts[i] < RARE]
+    return {"tokenizer": json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, sort_keys=True), "rare": rare}
 
 
 class Subwords:
-    """Texts -> ids int32 (N,), a START token first, at most `tokens` of them."""
+    """Texts -> ids int32 (N,), a START token first, at most `tokens` of them. Tokens in `rare` are HIDDEN: training has
+    taught nothing about them but how to do without."""
 
-    def __init__(self, *, tokenizer: str, tokens: int, hide: float) -> None:
+    def __init__(self, *, tokenizer: str, rare: Sequence[int], tokens: int, hide: float) -> None:
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_str(tokenizer)
         self.size = self._tokenizer.get_vocab_size() + SPECIAL
         self.tokens, self.hide = tokens, hide
+        self.preparation: dict[str, Any] = {"kind": "subwords", "tokens": tokens, "tokenizer": tokenizer,
+                                            "rare": list(rare)}
+        hidden = set(rare)
+        self._ids = [HIDDEN if i in hidden else i + SPECIAL for i in range(self._tokenizer.get_vocab_size())]
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         cut = [c[: self.tokens * CHARACTERS_A_TOKEN] for c in cells]
         codes = self._tokenizer.encode_batch(cut, add_special_tokens=False)
-        return [{"ids": np.array([START, *(i + SPECIAL for i in c.ids[: self.tokens - 1])], dtype=np.int32)}
+        return [{"ids": np.array([START, *(self._ids[i] for i in c.ids[: self.tokens - 1])], dtype=np.int32)}
                 for c in codes]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:

@@ -1,0 +1,106 @@
+"""What many tests share: a cache of their own, tiny real media, small tables, and one list of cells a modality."""
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test prepares into a folder of its own: nothing reaches the user's cache, nothing comes from another test."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("PLAIT_CACHE", str(folder))
+    monkeypatch.delenv("PLAIT_CACHE_LIMIT", raising=False)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> Iterator[None]:
+    """Every test starts from the same random state, on one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+    torch.set_num_threads(threads)
+
+
+def picture(height: int = 12, width: int = 16, seed: int = 0) -> np.ndarray:
+    """A picture of random blocks, RGB uint8 (H, W, 3)."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (-(-height // 4), -(-width // 4), 3), dtype=np.uint8)
+    return np.kron(blocks, np.ones((4, 4, 1), np.uint8))[:height, :width]
+
+
+def tone(hertz: float = 440.0, seconds: float = 0.3, rate: int = 16_000, amplitude: float = 0.5) -> np.ndarray:
+    """A pure tone, float32 (T,)."""
+    return (amplitude * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
+    """The bytes of a picture file."""
+    from PIL import Image
+
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    (image if mode is None else image.convert(mode)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def sounded(samples: np.ndarray, rate: int = 16_000, kind: str = "WAV", subtype: str | None = None) -> bytes:
+    """The bytes of a sound file; samples (T,) or (T, channels)."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """write("a/b.png", bytes or text) -> its path below a temporary folder."""
+
+    def put(name: str, content: bytes | str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+        return path
+
+    return put
+
+
+@pytest.fixture
+def media_rows(write: Callable[..., Path]) -> list[dict[str, Any]]:
+    """Ten rows of paths, text, number, category and labels, with gaps; the files lie in the temporary folder."""
+    rows: list[dict[str, Any]] = []
+    for i in range(10):
+        write(f"p{i}.png", encoded(picture(10 + i, 20 - i, seed=i)))
+        write(f"s{i}.{'wav' if i % 2 else 'ogg'}", sounded(tone(300 + 50 * i, 0.2 + 0.05 * i), 16_000 if i % 3 else 8_000,
+                                                             "WAV" if i % 2 else "OGG"))
+        rows.append({"picture": f"p{i}.png", "sound": f"s{i}.{'wav' if i % 2 else 'ogg'}", "note": f"note number {i}",
+                     "size": float(i), "kind": "ab"[i % 2], "tags": ["x", f"t{i % 3}"]})
+    rows[2]["picture"] = rows[5]["sound"] = rows[6]["note"] = rows[7]["size"] = rows[8]["kind"] = rows[9]["tags"] = None
+    return rows
+
+
+def cells_of(kind: str) -> list[Any]:
+    """Cells as a modality reads them, short and long ones, some of them missing (None)."""
+    from plait.types import Wave
+
+    return {
+        "text": ["a ripe tomato", None, "一个成熟的番茄", "the long story of the tomato " * 8, "", None, "Zahlen 12.5 und ü"],
+        "image": [picture(8, 8, 1), None, picture(40, 17, 2), picture(1, 1, 3), picture(5, 90, 4), None, picture(64, 64, 5)],
+        "audio": [Wave(tone(440, 0.35), 16_000), None, Wave(tone(880, 1.7, 44_100), 44_100), Wave(tone(300, 0.003), 16_000),
+                  Wave(np.zeros(8_000, np.float32), 16_000), None, Wave(tone(700, 0.9, 8_000), 8_000)],
+        "number": [1.5, None, -3.0, 1e6, 0.0, None, 2.25],
+        "category": ["a", None, "b", "番茄", "a", None, "c.d"],
+        "labels": [("a", "b"), None, ("c",), (), ("a", "b", "c", "番茄"), None, ("b",)],
+    }[kind]

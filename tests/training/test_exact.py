@@ -1,0 +1,129 @@
+"""Same seed, same bytes; killed anywhere and started again, same bytes; one order for each seed and epoch."""
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from plait.errors import DataChangedError
+from plait.training.schedule import order, rate, step_seed
+from tests import toy
+
+SCRIPT = """
+import sys, pathlib, torch
+torch.set_num_threads(int(sys.argv[3]))
+import plait.training.loop as loop
+loop.SAVE_SECONDS = 0.0
+loop.train.__kwdefaults__["save_seconds"] = 0.0
+from tests import toy
+toy.fit(sys.argv[1], out=sys.argv[2], epochs=4)
+"""
+
+
+def fit_in_a_process(table: Path, out: Path, threads: int = 1, script: str = SCRIPT,
+                     **environment: str) -> subprocess.Popen[bytes]:
+    with open(errors(out), "wb") as stderr:
+        return subprocess.Popen([sys.executable, "-c", script, str(table), str(out), str(threads)],
+                                env={**os.environ, **environment}, cwd=Path(__file__).parents[2], stderr=stderr)
+
+
+def errors(out: Path) -> Path:
+    return out.with_name(f"{out.name}.err")
+
+
+def weights(out: Path) -> str:
+    return hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest()
+
+
+def test_same_seed_gives_the_same_bytes_in_two_processes(tmp_path: Path) -> None:
+    table = toy.make(tmp_path / "data", 40)
+    runs = [fit_in_a_process(table, tmp_path / f"m{i}", PYTHONHASHSEED=str(i)) for i in range(2)]
+    for i, run in enumerate(runs):
+        assert run.wait(120) == 0, errors(tmp_path / f"m{i}").read_text()
+    assert weights(tmp_path / "m0") == weights(tmp_path / "m1")
+
+
+def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
+    table = toy.make(tmp_path / "data", 40)
+    for seed in (0, 1):
+        toy.fit(table, seed=seed, epochs=1, out=tmp_path / f"m{seed}")
+    assert weights(tmp_path / "m0") != weights(tmp_path / "m1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 2])
+def test_killed_at_random_moments_and_started_again_ends_in_the_same_bytes(tmp_path: Path, threads: int) -> None:
+    table = toy.make(tmp_path / "data", 60)
+    assert fit_in_a_process(table, tmp_path / "whole", threads).wait(120) == 0
+    generator, kills = np.random.default_rng(threads), 0
+    out, run_folder = tmp_path / "killed", tmp_path / "killed.run"
+    for _ in range(40):
+        process = fit_in_a_process(table, out, threads)
+        before = sorted(run_folder.glob("step-*"))
+        while process.poll() is None and sorted(run_folder.glob("step-*")) == before:
+            time.sleep(0.005)  # until this process has made some way
+        time.sleep(generator.uniform(0, 0.25))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        code = process.wait(120)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL, errors(out).read_text()
+    assert kills >= 2, "nothing was killed: the test shows nothing"
+    assert weights(out) == weights(tmp_path / "whole")
+    assert not run_folder.exists()
+
+
+def test_a_run_is_not_gone_on_with_other_data_or_options(tmp_path: Path) -> None:
+    table = toy.make(tmp_path / "data", 40)
+    process = fit_in_a_process(table, tmp_path / "m")
+    while process.poll() is None and not list((tmp_path / "m.run").glob("step-*")):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "m.run").exists(), "the run was over before it could be killed"
+    with pytest.raises(DataChangedError, match="seed"):
+        toy.fit(table, seed=1, epochs=4, out=tmp_path / "m")
+    table.write_text(table.read_text().replace("a ripe tomato", "a rotten tomato"))
+    with pytest.raises(DataChangedError, match="column note"):
+        toy.fit(table, epochs=4, out=tmp_path / "m")
+
+
+def test_interrupted_training_leaves_a_usable_model(tmp_path: Path) -> None:
+    table = toy.make(tmp_path / "data", 60)
+    script = SCRIPT.replace("epochs=4", "epochs=4000")
+    process = fit_in_a_process(table, tmp_path / "m", script=script)
+    while process.poll() is None and not list((tmp_path / "m.run").glob("step-*")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0, errors(tmp_path / "m").read_text()
+    import plait
+
+    model = plait.load(tmp_path / "m")
+    assert model.record["stopped"] == "interrupted"
+    assert len(model.predict(table)) == 60
+
+
+def test_order_is_a_permutation_that_seed_and_epoch_decide() -> None:
+    rows = np.arange(100, 150)
+    first = order(rows, seed=3, epoch=1)
+    assert sorted(first) == sorted(rows)
+    assert (first == order(rows, seed=3, epoch=1)).all()
+    assert (first != order(rows, seed=3, epoch=2)).any() and (first != order(rows, seed=4, epoch=1)).any()
+    seeds = {step_seed(s, step) for s in range(20) for step in range(50)}
+    assert len(seeds) == 1000 and all(0 <= s < 2**63 for s in seeds)
+
+
+def test_rate_rises_to_its_peak_and_falls_to_zero_as_half_a_cosine() -> None:
+    rates = [rate(s, 100, peak=2.0, warmup=0.1) for s in range(101)]
+    assert rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[100] == pytest.approx(0, abs=1e-12)
+    assert rates[55] == pytest.approx(1.0), "half way down the cosine"
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
