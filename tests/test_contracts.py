@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import cells_of
+from tests.conftest import cells_of
 from torch import Tensor
 
 import plait

@@ -41,7 +41,12 @@ def _move(part: Path, folder: Path, *, replace: bool) -> None:
         if not replace:
             raise OutputError(f"{folder} exists already. Choose another name, or allow it to be replaced.")
         os.rename(folder, old)
-    os.rename(part, folder)
+    try:
+        os.rename(part, folder)
+    except BaseException:
+        if old.exists():
+            os.rename(old, folder)
+        raise
     _sync_folder(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -57,7 +62,7 @@ def read_set(folder: Path) -> dict[str, bytes]:
         hashes = json.loads(raw)["sha256"]
         names = list(hashes)
         fine = all(isinstance(n, str) and isinstance(h, str) for n, h in hashes.items())
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ModelFormatError(f"{folder / MANIFEST} is damaged: it does not list hashes of files.") from None
     if not fine or any(Path(n).is_absolute() or ".." in Path(n).parts for n in names):
         raise ModelFormatError(f"{folder / MANIFEST} names files outside of the folder.")

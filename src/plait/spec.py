@@ -1,19 +1,20 @@
 """Name + keyword arguments -> object. A constructor's signature is its schema; learned facts are constructor arguments.
 
-A spec is an instance, a name, or {"name": ..., **options}. An option belongs to `learn` (how facts are learned from the
+A spec is a name or {"name": ..., **options}. An option belongs to `learn` (how facts are learned from the
 training cells) or to the constructor; what `learn` returns are constructor arguments too. A completed spec holds
 constructor arguments only, all of them plain JSON: it is what a model folder keeps.
 """
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 from plait.errors import PlaitError, unknown
 
-Spec = Any  # an instance, a name, or {"name": ..., **options}
+Spec = Any  # a name, or {"name": ..., **options}
 
 
 class Table(Mapping[str, str]):
@@ -37,17 +38,15 @@ class Table(Mapping[str, str]):
         target = name if outside and ":" in name else self._entries.get(name)
         if target is None:
             raise unknown(self.kind, name, self)
-        module, attribute = target.split(":")
+        module, _, attribute = target.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, ValueError, TypeError) as error:
             raise PlaitError(f"{self.kind} {name!r} cannot be imported: {error}.") from error
 
     def normal(self, spec: Spec) -> dict[str, Any]:
         """The spec as a dict; raises on unknown names and options before any work is done."""
-        options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
-        if not isinstance(options.get("name"), str):
-            raise PlaitError(f"A {self.kind} is given as a name or as {{'name': ..., options}}; found {spec!r}.")
+        options = self._options(spec)
         cls = self.load(options["name"], outside=True)
         known = {**_options(cls.__init__), **_options(cls.learn)} if hasattr(cls, "learn") else _options(cls.__init__)
         for key in options:
@@ -63,9 +62,15 @@ class Table(Mapping[str, str]):
         rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
         return {**cls.learn(cells, **how), **rest}
 
+    def _options(self, spec: Spec) -> dict[str, Any]:
+        options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
+        if not isinstance(options.get("name"), str):
+            raise PlaitError(f"A {self.kind} is given as a name or as {{'name': ..., options}}; found {spec!r}.")
+        return options
+
     def build(self, spec: Spec, *, outside: bool = False, **runtime: Any) -> Any:
         """The object of a completed spec. `runtime` arguments are passed where the constructor has them."""
-        options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
+        options = self._options(spec)
         name = options.pop("name")
         cls = self.load(name, outside=outside)
         known = _options(cls.__init__)
@@ -74,7 +79,9 @@ class Table(Mapping[str, str]):
                 raise unknown(f"option of {self.kind} {name!r}:", key, known)
         try:
             return cls(**{k: v for k, v in runtime.items() if k in known}, **options)
-        except (TypeError, AssertionError) as error:
+        except PlaitError:
+            raise
+        except (TypeError, ValueError, AssertionError, RuntimeError) as error:  # what torch's layers raise on odd sizes
             raise PlaitError(f"{self.kind} {name!r} cannot be built: {error}.") from error
 
 
@@ -85,16 +92,30 @@ def _options(function: Any) -> dict[str, inspect.Parameter]:
 
 def parse(text: str) -> dict[str, Any]:
     """A spec from the command line: NAME or NAME:option=value,option=value. Values are JSON where they parse as JSON."""
-    import json
-
     name, _, rest = text.partition(":")
     spec: dict[str, Any] = {"name": name}
-    for part in filter(None, rest.split(",")):
+    parts: list[str] = []
+    for piece in filter(None, rest.split(",")):
+        if parts and _open(parts[-1]):
+            parts[-1] += f",{piece}"
+        else:
+            parts.append(piece)
+    for part in parts:
         key, equals, value = part.partition("=")
-        if not equals:
+        if not equals or key.strip() in ("", "name"):
             raise PlaitError(f"{part!r} in {text!r} is not option=value. Expected NAME:option=value,option=value.")
         try:
             spec[key.strip()] = json.loads(value)
         except ValueError:
             spec[key.strip()] = value
     return spec
+
+
+def _open(part: str) -> bool:
+    """Whether the value of option=value is the beginning of a JSON list, object or string: its commas are its own."""
+    value = part.partition("=")[2].strip()
+    try:
+        json.loads(value)
+    except ValueError:
+        return value.startswith(("[", "{", '"'))
+    return False

@@ -113,7 +113,7 @@ def _useless(values: list[Any], kind: str) -> str | None:
     """Why a column that nobody asked for teaches nothing: one value, or a name for each row."""
     if kind not in ("text", "category", "number"):
         return None
-    if kind == "number" and len(values) > 10 and all(float(b) - float(a) == 1 for a, b in zip(values, values[1:])):
+    if kind == "number" and len(values) > 10 and _counts(values):
         return "counts the rows"
     distinct = len({str(v) for v in values})
     if distinct == 1:
@@ -121,3 +121,11 @@ def _useless(values: list[Any], kind: str) -> str | None:
     if kind == "text" and distinct == len(values) > 10 and not any(c.isspace() for v in values for c in str(v).strip()):
         return "looks like an id: no two values are the same and none holds a space"
     return None
+
+
+def _counts(values: list[Any]) -> bool:
+    """Whether each value is the one before it and 1: a row number, which tells how the table was sorted."""
+    try:
+        return all(float(b) - float(a) == 1 for a, b in zip(values, values[1:]))
+    except (TypeError, ValueError, OverflowError):
+        return False

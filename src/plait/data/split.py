@@ -96,7 +96,7 @@ def _draw(rows: np.ndarray, fraction: float, seed: int, strata: Sequence[Hashabl
 
 def _draw_groups(rows: np.ndarray, wanted: int, generator: np.random.Generator, strata: Sequence[Hashable] | None,
                  groups: Sequence[Hashable]) -> np.ndarray:
-    """Whole groups, taken greedily so that the shares of the strata come as near as they can to the wanted ones."""
+    """Whole groups, put in or out one by one so that the shares of the strata come near to the wanted ones."""
     kinds = {s: i for i, s in enumerate(sorted({strata[r] for r in rows}, key=str))} if strata is not None else {}
     members: dict[Hashable, list[int]] = {}
     for row in rows:
@@ -107,13 +107,16 @@ def _draw_groups(rows: np.ndarray, wanted: int, generator: np.random.Generator, 
     names = sorted(members, key=str)
     names = [names[i] for i in generator.permutation(len(names))]
     names.sort(key=lambda g: -float(np.std(counts[g])))  # the hardest to place first; sort is stable, so seeded
-    scale = 1 / np.maximum(goal, 1)
-    taken, have = [], np.zeros_like(goal)
-    for g in names:
-        better = (((have + counts[g] - goal) * scale) ** 2).sum() < (((have - goal) * scale) ** 2).sum()
-        if better and len(taken) < len(names) - 1:
-            taken.append(g)
-            have = have + counts[g]
+    miss = lambda have: float((((have - goal) / np.maximum(goal, 1)) ** 2).sum())  # noqa: E731
+    taken: set[Hashable] = set()
+    have, now, before = np.zeros_like(goal), miss(np.zeros_like(goal)), np.inf
+    while now < before - 1e-4:  # put each group in or out where that helps, until none helps much
+        before = now
+        for g in names:
+            other = have - counts[g] if g in taken else have + counts[g]
+            if (then := miss(other)) < now and (g in taken or len(taken) < len(names) - 1):
+                taken ^= {g}
+                have, now = other, then
     if not taken:
-        taken = [min(names, key=lambda g: len(members[g]))]
+        taken = {min(names, key=lambda g: len(members[g]))}
     return np.sort(np.array([r for g in taken for r in members[g]], dtype=np.int64))

@@ -87,7 +87,7 @@ class Shelf:
     def _open(self, pack: Path) -> None:
         try:
             keys = np.load(pack / "keys.npy", allow_pickle=False)
-            names = sorted(p.name[: -len(".offsets.npy")] for p in pack.glob("*.offsets.npy"))
+            names = sorted({p.stem.removesuffix(".offsets") for p in pack.glob("*.npy")} - {"keys"})
             fields = {n: (np.load(pack / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray),
                           np.load(pack / f"{n}.offsets.npy", allow_pickle=False)) for n in names}
             if not names or any(len(o) != len(keys) + 1 or o[-1] > len(v) for v, o in fields.values()):

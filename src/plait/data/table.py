@@ -72,7 +72,7 @@ def read_table(source: Any, *, base: str | Path | None = None) -> Table:
                              index=range(len(source)))
         folder, name = Path.cwd(), "the table"
     elif type(source).__module__.startswith("pyarrow") and hasattr(source, "to_pandas"):
-        frame, folder, name = source.to_pandas(), Path.cwd(), "the table"
+        frame, folder, name = source.to_pandas(integer_object_nulls=True), Path.cwd(), "the table"
     else:
         raise TableError(f"Cannot read a table from a {type(source).__name__}. Expected {READS}.")
     names = [str(c) for c in frame.columns]
@@ -212,7 +212,7 @@ def _read_jsonl(raw: bytes, path: Path) -> pd.DataFrame:
 def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.read_table(io.BytesIO(raw)).to_pandas()
+    frame: pd.DataFrame = pq.read_table(io.BytesIO(raw)).to_pandas(integer_object_nulls=True)
     return frame
 
 

@@ -15,6 +15,7 @@ from plait.types import Wave
 MIN_RATE, MAX_RATE = 4_000, 384_000
 MAX_SECONDS = 600
 MAX_VALUES = 60_000_000  # samples x channels
+LOUDEST = 1e6  # whole numbers kept as floats, even of 16 bits, are far below
 
 
 class Audio(Modality):
@@ -46,7 +47,10 @@ class Audio(Modality):
             raise MediaError(f"not a sound that is read here, or damaged ({type(error).__name__})") from None
         if not len(samples):
             raise MediaError("holds no samples")
-        wave = samples[:, 0] if channels == 1 else samples.mean(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            wave = samples[:, 0] if channels == 1 else samples.mean(axis=1)
         if not np.isfinite(wave).all():
             raise MediaError("holds samples that are not finite numbers")
+        if (loudest := float(np.abs(wave).max())) > LOUDEST:
+            raise MediaError(f"holds samples of up to {loudest:.0e}, expected about -1 to 1")
         return Wave(np.ascontiguousarray(wave), rate)

@@ -28,7 +28,6 @@ class Image(Modality):
 
     def read(self, raw: bytes, *, enough: int | None = None) -> np.ndarray:
         from PIL import Image as Pillow
-        from PIL import ImageOps
 
         try:
             with quiet(), Pillow.open(io.BytesIO(raw), formats=FORMATS) as image:
@@ -38,11 +37,21 @@ class Image(Modality):
                 if enough is not None:
                     image.draft("RGB", (enough, enough))
                 image.load()
-                return _rgb(ImageOps.exif_transpose(image))
+                return _rgb(_upright(image))
         except MediaError:
             raise
         except Exception as error:  # decoders raise nearly anything on damaged bytes
             raise MediaError(_reason(error, raw)) from None
+
+
+def _upright(image: Any) -> Any:
+    """The picture turned as its EXIF block says, where that can be read."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken block is no reason to lose the picture
+        return image
 
 
 def _rgb(image: Any) -> np.ndarray:
@@ -53,13 +62,18 @@ def _rgb(image: Any) -> np.ndarray:
         values = np.asarray(image, dtype=np.float64)
         if not np.isfinite(values).all():
             raise MediaError("holds pixels that are not finite numbers")
-        top = 1.0 if mode == "F" and values.max(initial=0) <= 1 else 255.0 if values.max(initial=0) <= 255 else 65535.0
-        grey = np.clip(values / top * 255, 0, 255).round().astype(np.uint8)
+        white = 65535.0 if mode.startswith("I;16") else _white(float(values.max(initial=0)), whole=mode == "I")
+        grey = np.clip(values / white * 255, 0, 255).round().astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         over = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", over.size, "white"), over)
     return np.array(image.convert("RGB"))
+
+
+def _white(most: float, *, whole: bool) -> float:
+    """What white seems to be in a picture of floats or of 32-bit whole numbers, which does not say."""
+    return next((top for top in (1.0, 255.0, 65535.0)[whole:] if most <= top), most)
 
 
 def _reason(error: Exception, raw: bytes) -> str:
@@ -68,6 +82,8 @@ def _reason(error: Exception, raw: bytes) -> str:
         return "not a picture: the file is an HTML page"
     if head.startswith((b"<svg", b"<?xml")):
         return "SVG pictures are not read: render them to PNG first"
+    if type(error).__name__ == "DecompressionBombError":
+        return f"has more than {MAX_PIXELS // 10**6} million pixels"
     if type(error).__name__ == "UnidentifiedImageError":
         return f"not a picture that is read here ({', '.join(FORMATS)})"
     return f"damaged picture ({type(error).__name__})"

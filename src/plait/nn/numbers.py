@@ -30,7 +30,8 @@ class Scale:
         self.preparation: dict[str, Any] = {"kind": "number", "mean": mean, "std": std}
 
     def prepare(self, cells: Sequence[float]) -> list[Prepared]:
-        values = (np.array(cells, dtype=np.float64) - self.mean) / self.std
+        with np.errstate(over="ignore"):  # infinity is clipped too
+            values = (np.array(cells, dtype=np.float64) - self.mean) / self.std
         return [{"value": v} for v in values.clip(-CLIP, CLIP).astype(np.float32)[:, None]]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:

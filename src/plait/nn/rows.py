@@ -27,7 +27,7 @@ def pad(cells: Sequence[Prepared | None], name: str, *, fill: float, shape: tupl
         dtype: type = np.float32) -> Inputs:
     """Arrays (T_i, *shape) -> name (B, T, *shape) and "lengths" (B,), 0 for missing cells. T is at least 1."""
     lengths = [0 if c is None else len(c[name]) for c in cells]
-    out = np.full((len(cells), max(1, *lengths), *shape), fill, dtype=dtype)
+    out = np.full((len(cells), max([1, *lengths]), *shape), fill, dtype=dtype)
     for i, cell in enumerate(cells):
         if cell is not None:
             out[i, : lengths[i]] = cell[name]
@@ -52,10 +52,11 @@ def over_present(module: nn.Module, run: Callable[..., Tensor], present: Tensor,
         return run(*inputs)
     rows = present.nonzero().squeeze(1)
     if not len(rows):  # one blank row gives the shape, and gradients that are zero
-        training = module.training
+        training = [m for m in module.modules() if m.training]
         module.eval()
         out = run(*(i[:1] for i in inputs)) * 0
-        module.train(training)
+        for m in training:  # not module.train(): a part of it may be frozen
+            m.training = True
         return out.expand(len(present), *out.shape[1:])
     out = run(*(i[rows] for i in inputs))
     return out.new_zeros(len(present), *out.shape[1:]).index_copy(0, rows, out)

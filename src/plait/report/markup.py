@@ -26,7 +26,8 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
-    """One element. Attributes: `class_` is class, `data_x` is data-x, None and False leave one out, True has no value."""
+    """One element. Attributes: `class_` is class, `data_x` is data-x; None and False leave it out, True has no "
+      "value."""
     written = []
     for key, value in attributes.items():
         if value is not None and value is not False:

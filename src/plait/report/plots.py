@@ -16,6 +16,7 @@ from plait.report.markup import Html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 HUES = 10  # colours of series; after them come dashes
@@ -69,7 +70,7 @@ def calibration(bins: Sequence[dict[str, Any]], key: str) -> Html:
         centre = [(min(int(c * 10 + 1e-6), 9) + .5) / 10 for c in x]
         lower.bar(centre, [b["rows"] for b in bins], width=.092, color=ACCENT, alpha=.55)
         lower.set(xlabel="confidence", ylabel="rows")
-        lower.yaxis.get_major_locator().set_params(integer=True, nbins=3)
+        _whole(lower.yaxis, 3)
     return draw(paint, key, "Calibration: share of right answers over confidence", (4.6, 4.2))
 
 
@@ -95,7 +96,7 @@ def residuals(histogram: dict[str, Any], key: str) -> Html:
         axes.bar((edges[:-1] + edges[1:]) / 2, histogram["counts"], width=np.diff(edges) * .92, color=ACCENT, alpha=.75)
         axes.axvline(0, color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
         axes.set(xlabel="predicted minus true", ylabel="rows")
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        _whole(axes.yaxis)
     return draw(paint, key, "Histogram of residuals", (4.6, 4.2))
 
 
@@ -111,7 +112,7 @@ def epochs(values: Sequence[float | None], best: int | None, key: str, label: st
         if best is not None and best <= len(y) and np.isfinite(y[best - 1]):
             axes.plot([best], [y[best - 1]], "o", color=WARM, markersize=7, markeredgecolor=PAPER, markeredgewidth=1.2)
         axes.set(xlabel="epoch", xlim=(.5, len(y) + .5))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _whole(axes.xaxis)
     return draw(paint, key, label, (4.6, 2.6))
 
 
@@ -125,7 +126,8 @@ def draw(paint: Callable[[Figure], None], key: str, label: str, size: tuple[floa
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that DejaVu lacks, a range of one point: nothing a reader can act on
-        with matplotlib.rc_context({**_settings(), **STYLE}):
+        settings: Any = {**_settings(), **STYLE}
+        with matplotlib.rc_context(settings):
             figure = Figure(figsize=size, layout="constrained")
             FigureCanvasSVG(figure)
             paint(figure)
@@ -138,8 +140,16 @@ def _settings() -> dict[str, Any]:
     import matplotlib
 
     return {k: v for k, v in matplotlib.rcParamsDefault.items()
-            if k.startswith(("axes", "figure", "font", "grid", "lines", "patch", "path", "savefig", "svg", "text", "xtick",
+            if k.startswith(("axes", "figure", "font", "grid", "lines", "patch", "path", "savefig", "svg", "text",
+                             "xtick",
                              "ytick", "hist", "scatter", "markers"))}
+
+
+def _whole(axis: Axis, most: int = 8) -> None:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=most, integer=True, steps=[1, 2, 5, 10]))
 
 
 def _square(figure: Figure, xlabel: str, ylabel: str) -> Axes:
@@ -159,11 +169,12 @@ def _inline(svg: str, key: str, label: str) -> Html:
     box = re.search(r'viewBox="([^"]+)"', head)
     assert box is not None
     body = svg[len(head):]
-    body = re.sub(r"\d+\.\d{2,}", lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), body)
+    body = re.sub(r' (?:d|x|y|width|height|transform)="[^"]*"', _rounded, body)
     body = body.replace("xlink:href=", "href=")
     used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', body))
     names = {n for pair in used for n in pair if n}
-    body = re.sub(r' id="([^"]+)"', lambda m: f' id="{key}-{m[1]}"' if m[1] in names or m[1].startswith("curve") else "", body)
+    body = re.sub(r' id="([^"]+)"',
+                  lambda m: f' id="{key}-{m[1]}"' if m[1] in names or m[1].startswith("curve") else "", body)
     body = re.sub(r'href="#', f'href="#{key}-', body).replace("url(#", f"url(#{key}-")
     body = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", body)
     body = re.sub(r" ?font-family: [^;\"]+;?", "", body)
@@ -171,3 +182,7 @@ def _inline(svg: str, key: str, label: str) -> Html:
         body = body.replace(colour, f"var({variable})")
     body = re.sub(r"\s*\n\s*", "\n", body)
     return Html(f'<svg class="plot" role="img" aria-label="{label}" viewBox="{box[1]}">{body}')
+
+
+def _rounded(attribute: re.Match[str]) -> str:
+    return re.sub(r"\d+\.\d{2,}", lambda m: f"{float(m[0]):.1f}".removesuffix(".0"), attribute[0])

@@ -1,8 +1,10 @@
-"""How the page looks: calm, readable, light and dark, on a phone and on paper. No font, picture or script from outside."""
+"""How the page looks: calm, light and dark, on a phone and on paper. No font, picture or script from outside."""
 
 _NAMES = """
---font:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;
---k0:#4e7fc0;--k1:#e08a2e;--k2:#d9565a;--k3:#4fa79f;--k4:#5aa352;--k5:#c2a024;--k6:#a873a8;--k7:#dd7aa0;--k8:#9a7560;--k9:#828b96;
+--font:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",
+ sans-serif;
+--k0:#4e7fc0;--k1:#e08a2e;--k2:#d9565a;--k3:#4fa79f;--k4:#5aa352;--k5:#c2a024;--k6:#a873a8;--k7:#dd7aa0;
+ --k8:#9a7560;--k9:#828b96;
 """
 _LIGHT = """
 --paper:#f7f7f5;--card:#fff;--ink:#1c2430;--soft:#5c6775;--line:#e2e5e9;--accent:#2c66cf;--accent-rgb:44 102 207;
@@ -23,7 +25,9 @@ h1 em{font-style:normal;color:var(--accent)}
 h2{font-size:1.45rem;margin:56px 0 6px;letter-spacing:-.01em;font-weight:650}
 h4{font-size:.84rem;margin:4px 0 6px;color:var(--soft);font-weight:500}
 h3{font-size:1.05rem;margin:36px 0 4px;font-weight:650}
-h1,h2,h3,p,li,q,.chip,summary,td,th{overflow-wrap:anywhere}
+h3+.card,h3+.pair{margin-top:12px}
+h1,h2,h3,p,li,q,.chip,summary{overflow-wrap:anywhere}
+td,th{overflow-wrap:break-word}
 p{margin:6px 0 12px;max-width:70ch;text-wrap:pretty}
 .card>:last-child{margin-bottom:0}
 .card>:first-child,.card>.scroll:first-child{margin-top:0}
@@ -38,7 +42,8 @@ nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:18px 0 0;padding:10px 0;bord
  border-bottom:1px solid var(--line);font-size:.9rem}
 a{color:var(--accent);text-decoration:none}
 a:hover{text-decoration:underline}
-.card{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:20px 22px;box-shadow:var(--shade);min-width:0}
+.card{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:20px 22px;
+ box-shadow:var(--shade);min-width:0}
 .facts{display:flex;flex-wrap:wrap;gap:4px 20px;margin:0;padding:0;list-style:none;color:var(--soft);font-size:.92rem}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:20px;margin:14px 0}
 .heads{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:20px;margin:26px 0 0}
@@ -62,25 +67,31 @@ tbody tr:last-child>*{border-bottom:0}
 .n{text-align:right;white-space:nowrap}
 td.n:last-child,th.n:last-child{padding-right:0}
 .wide tbody th{min-width:8em}
+bdi,code{overflow-wrap:anywhere}
+tbody th bdi{overflow-wrap:break-word}
 .main th,.main td{font-weight:650}
 bdi{unicode-bidi:isolate}
-.chip{display:inline-block;background:rgb(var(--accent-rgb)/.1);border-radius:6px;padding:0 7px;margin:1px 4px 1px 0;max-width:100%}
+.chip{display:inline-block;background:rgb(var(--accent-rgb)/.1);border-radius:6px;padding:0 7px;
+ margin:1px 4px 1px 0;max-width:100%}
 .none,.bad{color:var(--soft);font-style:italic}
 .bad{color:var(--warm)}
-.ranges{display:grid;grid-template-columns:minmax(110px,auto) minmax(90px,1fr) auto;gap:0 16px;align-items:center;font-size:.9rem;
+.ranges{display:grid;grid-template-columns:minmax(110px,auto) minmax(90px,1fr) auto;gap:0 16px;align-items:center;
+ font-size:.9rem;
  margin:12px 0}
 .ranges{grid-auto-flow:row dense}
 .ranges>.label{grid-column:1;max-width:300px;padding:4px 0;line-height:1.5;overflow-wrap:anywhere}
 .ranges>.track,.ranges>.bar,.ranges>.ticks{grid-column:2}
 .ranges>.value{grid-column:3;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .ranges>.value small{color:var(--soft);font-size:.82rem}
-.track{position:relative;height:30px;align-self:stretch;min-height:30px;background-image:linear-gradient(var(--line),var(--line)),
- linear-gradient(var(--line),var(--line)),linear-gradient(var(--line),var(--line)),linear-gradient(var(--line),var(--line)),
+.track{position:relative;align-self:stretch;min-height:30px;background-image:linear-gradient(var(--line),var(--line)),
+ linear-gradient(var(--line),var(--line)),linear-gradient(var(--line),var(--line)),linear-gradient(var(--line),
+ var(--line)),
  linear-gradient(var(--line),var(--line));background-size:1px 100%;background-repeat:no-repeat;
  background-position:0 0,25% 0,50% 0,75% 0,100% 0}
 .track i{position:absolute;top:50%}
 .track .span{height:6px;margin-top:-3px;border-radius:3px;background:rgb(var(--accent-rgb)/.32)}
-.track .dot{width:12px;height:12px;margin:-6px 0 0 -6px;border-radius:50%;background:var(--accent);box-shadow:0 0 0 2px var(--card)}
+.track .dot{width:12px;height:12px;margin:-6px 0 0 -6px;border-radius:50%;background:var(--accent);
+ box-shadow:0 0 0 2px var(--card)}
 .track .prior{top:0;height:100%;border-left:2px dashed var(--warm);opacity:.75;margin-left:-1px}
 .track.none .dot{background:var(--warm)}.track.none .span{background:rgb(var(--warm-rgb)/.3)}
 .ticks{position:relative;height:20px;color:var(--soft);font-size:.76rem}
@@ -95,21 +106,26 @@ figcaption{font-size:.95rem;font-weight:600;margin-bottom:8px}
 figcaption small{display:block;font-weight:400;color:var(--soft);font-size:.84rem}
 svg.plot{display:block;width:100%;height:auto;max-width:520px;margin:0 auto;overflow:visible}
 svg.plot text{font-family:var(--font)}
-.legend{list-style:none;margin:12px 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));
- gap:1px 14px;font-size:.85rem}
+.roc>div{display:flex;flex-wrap:wrap;gap:12px 32px;align-items:center}
+.roc svg.plot{flex:1 1 340px}
+.legend{flex:1 1 300px;min-width:0;list-style:none;margin:0;padding:0;display:grid;
+ grid-template-columns:repeat(auto-fill,minmax(min(100%,170px),1fr));
+ gap:1px 18px;font-size:.85rem}
 .legend li{display:flex;gap:8px;align-items:center;min-width:0;border-radius:5px}
 .legend li:hover{background:rgb(var(--accent-rgb)/.1)}
-.legend svg{width:22px;height:8px;flex:none}
+.legend li>svg{width:22px;height:8px;flex:none}
 .legend bdi{overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:1}
 .legend span{color:var(--soft);font-variant-numeric:tabular-nums}
 .matrix{border-collapse:separate;border-spacing:2px;width:auto;font-size:.85rem}
 .matrix th,.matrix td{border:0;padding:4px 6px}
 .matrix thead th{vertical-align:bottom;text-align:center;padding:4px 2px}
-.matrix thead bdi{writing-mode:vertical-rl;transform:rotate(180deg);max-height:130px;overflow:hidden;text-overflow:ellipsis;
+.matrix thead bdi{writing-mode:vertical-rl;max-height:130px;overflow:hidden;text-overflow:ellipsis;
  display:inline-block;white-space:nowrap}
-.matrix tbody th{white-space:nowrap;text-align:right;max-width:190px;overflow:hidden;text-overflow:ellipsis;position:sticky;left:0;
+.matrix tbody th{white-space:nowrap;text-align:right;max-width:190px;overflow:hidden;text-overflow:ellipsis;
+ position:sticky;left:0;
  background:var(--card);font-weight:400}
-.matrix td{text-align:center;min-width:36px;height:32px;border-radius:5px;vertical-align:middle;background:rgb(var(--warm-rgb)/var(--a,0))}
+.matrix td{text-align:center;min-width:36px;height:32px;border-radius:5px;vertical-align:middle;
+ background:rgb(var(--warm-rgb)/var(--a,0))}
 .matrix td.hit{background:rgb(var(--accent-rgb)/var(--a,0))}
 .matrix td.zero{color:transparent;background:rgb(128 138 150/.07)}
 .matrix td.deep{color:#fff}
@@ -134,14 +150,16 @@ svg.plot text{font-family:var(--font)}
 .parts i:nth-child(2){background:rgb(var(--accent-rgb)/.45)}
 .parts i:nth-child(3){background:rgb(var(--warm-rgb)/.75)}
 .keys{display:flex;flex-wrap:wrap;gap:2px 20px;font-size:.88rem;color:var(--soft)}
-.keys b{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:7px;background:rgb(var(--accent-rgb)/.75)}
+.keys b{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:7px;
+ background:rgb(var(--accent-rgb)/.75)}
 .keys span:nth-child(2) b{background:rgb(var(--accent-rgb)/.45)}
 .keys span:nth-child(3) b{background:rgb(var(--warm-rgb)/.75)}
 details{margin:12px 0}
 summary{cursor:pointer;color:var(--accent);font-size:.93rem}
 ul.plain{padding-left:1.1em;margin:8px 0;max-width:76ch}
 ul.plain li{margin:5px 0}
-code{font:.9em ui-monospace,"SF Mono",Menlo,Consolas,monospace;background:rgb(var(--accent-rgb)/.08);border-radius:5px;padding:1px 5px;
+code{font:.9em ui-monospace,"SF Mono",Menlo,Consolas,monospace;background:rgb(var(--accent-rgb)/.08);
+ border-radius:5px;padding:1px 5px;
  overflow-wrap:anywhere}
 """
 _NARROW = """
@@ -154,7 +172,10 @@ header{padding-top:28px}
 .ranges>.label{max-width:none;padding:8px 0 0}
 .ranges>.value{grid-column:2;padding-top:8px}
 .ranges>.track,.ranges>.bar,.ranges>.ticks{grid-column:1/-1}
-td.wordy,th.wordy{display:none}
+thead th,thead th.n{white-space:normal}
+.figures th:last-child,.figures td:last-child,.slim{display:none}
+th,td{padding-right:9px}
+.wide tbody th{min-width:5.5em}
 }
 @media print{
 body{font-size:11pt;background:#fff}
@@ -180,6 +201,7 @@ def stylesheet() -> str:
 def _hover() -> str:
     """Pointing at a name of a legend brings its curve to the front."""
     rules = [".roc:has(.legend li:hover) [id*=\"-curve\"] path{opacity:.15}"]
-    rules += [f".roc:has(.legend li:nth-child({i + 1}):hover) [id$=\"-curve{i}\"] path{{opacity:1;stroke-width:3!important}}"
+    rules += [f".roc:has(.legend li:nth-child({i + 1}):hover) [id$=\"-curve{i}\"] "
+              f"path{{opacity:1;stroke-width:3!important}}"
               for i in range(40)]
     return "\n".join(rules)

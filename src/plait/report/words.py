@@ -18,9 +18,9 @@ METRICS: dict[str, tuple[str, str]] = {  # name -> how it is called, what it say
     "precision_macro": ("Precision, macro", "when it names a class, how often that is right; every class counts alike"),
     "recall_macro": ("Recall, macro", "share of each class that is found; every class counts alike"),
     "f1_macro": ("F1, macro", "precision and recall in one; every class counts alike"),
-    "precision_weighted": ("Precision, weighted", "the same, classes counting by their rows"),
-    "recall_weighted": ("Recall, weighted", "the same, classes counting by their rows"),
-    "f1_weighted": ("F1, weighted", "the same, classes counting by their rows"),
+    "precision_weighted": ("Precision, weighted", "precision, classes counting by their rows"),
+    "recall_weighted": ("Recall, weighted", "recall, classes counting by their rows"),
+    "f1_weighted": ("F1, weighted", "F1, classes counting by their rows"),
     "precision_micro": ("Precision, micro", "of all labels it said, the share that is right"),
     "recall_micro": ("Recall, micro", "of all labels there are, the share it said"),
     "f1_micro": ("F1, micro", "precision and recall over all labels in one"),
@@ -70,14 +70,14 @@ def rows(value: int) -> str:
 
 
 def number(value: float) -> str:
-    """A quantity with about three digits that matter: 1,234,568 · 2007 · 123.5 · 12.35 · 0.123 · 1.2e-05"""
+    """A quantity with about three digits that matter: 1,234,568 · 2007 · 123.5 · 12.3 · 1.23 · 0.123 · 1.2e-05"""
     size = abs(value)
     if size >= 1e9 or 0 < size < 1e-3:
         text = f"{value:.3g}"
     elif size >= 1000:
         text = f"{value:,.0f}" if size >= 10_000 else f"{value:.0f}"
     else:
-        text = f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3}f}"
+        text = f"{value:.{1 if size >= 10 else 2 if size >= 1 else 3}f}"
     return text.replace("-", MINUS, 1) if text.startswith("-") else text
 
 
@@ -132,15 +132,15 @@ def held_out(part: str) -> str:
     return HELD_OUT.get(part, "rows")
 
 
-def sentence(target: str, judged: Judged, columns: Subset, part: str) -> str:
+def sentence(judged: Judged, columns: Subset, part: str) -> str:
     """The headline figure in one plain sentence, next to what a model scores that sees nothing."""
     metric = judged.main
     does, would = SAID.get(metric, (f"{metric_name(metric)} is {{}}", "it would be {}"))
     full, prior = judged.figures[columns][metric], judged.figures[()][metric]
     n = rows(len(judged.rows)).split(" ")[0]
     noun = held_out(part) if len(judged.rows) != 1 else held_out(part).replace("rows", "row", 1)
-    return (f"On {n} {noun} {does.format(figure_words(metric, full))}; "
-            f"knowing nothing {would.format(value_text(metric, prior['value']))}.")
+    return (f"On {n} {noun} {does.format(figure_words(metric, full))}; knowing nothing "
+            f"{would.format(value_text(metric, prior['value']))}.")
 
 
 def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
@@ -149,34 +149,36 @@ def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
     how = record.get("split") or {}
     said = []
     if part == "train":
-        said.append("No rows were held out: the model was judged on the rows it was trained on. These figures say nothing "
-                    "about new rows.")
+        said.append("No rows were held out: the model was judged on the rows it was trained on. These figures say "
+                    "nothing about new rows.")
     if part == "valid":
-        said.append("There is no test part: the validation rows that chose the best epoch are also the ones it is judged "
-                    "on, which flatters the figures a little.")
+        said.append("There is no test part: the validation rows that chose the best epoch are also the ones it is "
+                    "judged on, which flatters the figures a little.")
     if result.size < 1000:
-        said.append(f"The model was judged on {rows(result.size)} only: the intervals are wide, and a difference smaller "
-                    f"than they are may be chance.")
-    said.append("The intervals (95 %, bootstrap over the rows judged) say how figures would vary with other rows of the "
-                "same kind. They hold neither another seed, nor other splits, nor rows from elsewhere.")
+        said.append(f"The model was judged on {rows(result.size)} only: the intervals are wide, and a difference "
+                    f"smaller than they are may be chance.")
+    said.append("The intervals (95 %, bootstrap over the rows judged) say how figures would vary with other rows of "
+                "the same kind. They hold neither another seed, nor other splits, nor rows from elsewhere.")
     for target, judged in result.targets.items():
         if len(judged.rows) < result.size:
-            said.append(f"{rows(result.size - len(judged.rows))} of {count(result.size)} carry no label of {target!r}, or one "
-                        f"that no training row has; they are not judged.")
+            said.append(f"{rows(result.size - len(judged.rows))} of {count(result.size)} carry no label of {target!r}, "
+                        f"or one that no training row has; they are not judged.")
     if parts[0]:
-        said.append(f"Every part of the model was trained from scratch on {rows(parts[0])} of this table. It knows nothing of "
-                    f"the world beyond them.")
+        said.append(f"Every part of the model was trained from scratch on {rows(parts[0])} of this table. It knows "
+                    f"nothing of the world beyond them.")
     if how.get("group"):
-        said.append(f"Rows that share a value of {how['group']!r} stayed on one side of the split. Near duplicates across "
-                    f"different values of it are not looked for.")
+        said.append(f"Rows that share a value of {how['group']!r} stayed on one side of the split. Near duplicates "
+                    f"across different values of it are not looked for.")
     elif how.get("time"):
-        said.append(f"The split is by {how['time']!r}: the latest rows are held out. Near duplicates are not looked for.")
+        said.append(f"The split is by {how['time']!r}: the latest rows are held out. Near duplicates are not looked "
+                    f"for.")
     elif not how.get("column"):
-        said.append("Rows were split by chance. Near duplicates (the same object pictured twice, several rows of one person) "
-                    "may lie on both sides and flatter the figures; a split by group shows it.")
+        said.append("Rows were split by chance. Near duplicates (the same object pictured twice, several rows of one "
+                    "person) may lie on both sides and flatter the figures; a split by group shows it.")
     if record.get("stopped") in ("time limit", "interrupted"):
         said.append(f"Training ended early ({record['stopped']}); more epochs may do better.")
-    said.append("Scores fall when new rows differ from the table: other cameras, other microphones, other words, other times.")
-    said.append("Not for decisions about people without further checks: for each group concerned, on current data, by someone "
-                "who answers for it.")
+    said.append("Scores fall when new rows differ from the table: other cameras, other microphones, other words, other "
+                "times.")
+    said.append("Not for decisions about people without further checks: for each group concerned, on current data, by "
+                "someone who answers for it.")
     return said

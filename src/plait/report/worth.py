@@ -1,5 +1,4 @@
-"""What each input is worth: a target's main figure for every subset of the inputs, what dropping one costs, and the weights
-that the fusion learned."""
+"""What each input is worth: a target's main figure for every subset, what dropping one costs, the weights learned."""
 from __future__ import annotations
 
 import math
@@ -13,15 +12,16 @@ from plait.report.markup import Html, div, join, name_html, span, tag
 MOST_ROWS = 40
 
 
-def worth(judged: Judged, columns: Subset, weights: dict[str, float] | None) -> Html:
-    """The whole part, as HTML."""
+def worth(judged: Judged, columns: Subset, weights: dict[str, float] | None, order: Sequence[str]) -> Html:
+    """The whole part, as HTML. `columns`: all inputs, as the evaluation has them; `order`: as they are to be read."""
     metric = judged.main
     better = "lower is better" if words.lower_is_better(metric) else "higher is better"
     parts: list[object] = [
         tag("h3", "What each input is worth"),
-        tag("p", f"{words.metric_name(metric)} when the model may see only some of the inputs, from best to worst ({better}); "
-                 f"the bars are 95 % intervals, the dashed line is what it scores seeing nothing.", class_="soft"),
-        div("card", _ranges(judged, columns))]
+        tag("p", f"{words.metric_name(metric)} when the model may see only some of the inputs, from best to worst "
+                 f"({better}); the bars are 95 % intervals, the dashed line is what it scores seeing nothing.",
+            class_="soft"),
+        div("card", _ranges(judged, columns, order))]
     if len(columns) > 1:
         parts.append(div("pair", _costs(judged, columns), _weights(weights)))
     return join(parts)
@@ -58,12 +58,12 @@ def ticks(metric: str, scale: tuple[float, float]) -> Html:
     return div("ticks", *(span("", t, style=f"left:{i * 25}%") for i, t in enumerate(said)))
 
 
-def chips(columns: Subset) -> Html:
+def chips(columns: Sequence[str]) -> Html:
     """A subset of the inputs."""
     return join(span("chip", name_html(c)) for c in columns) if columns else span("none", "nothing")
 
 
-def _ranges(judged: Judged, columns: Subset) -> Html:
+def _ranges(judged: Judged, columns: Subset, reading: Sequence[str]) -> Html:
     metric = judged.main
     figures = {s: f[metric] for s, f in judged.figures.items()}
     order = sorted(figures, key=lambda s: _rank(metric, figures[s]["value"]))
@@ -76,7 +76,8 @@ def _ranges(judged: Judged, columns: Subset) -> Html:
         figure = figures[subset]
         value = tag("b", words.value_text(metric, figure["value"]))
         interval = words.span_text(metric, figure)
-        lines += [div("label", chips(subset)), div("value", value, *([" ", tag("small", interval)] if interval else [])),
+        lines += [div("label", chips(sorted(subset, key=list(reading).index))),
+                  div("value", value, *([" ", tag("small", interval)] if interval else [])),
                   gauge(figure, figures[()], scale, nothing=not subset)]
     left_out = len(figures) - len(order)
     note = tag("p", f"{left_out} more subsets are in report.json.", class_="note") if left_out else None
@@ -97,12 +98,15 @@ def _costs(judged: Judged, columns: Subset) -> Html:
     for column in sorted(costs, key=lambda c: -costs[c][0])[:MOST_ROWS]:
         cost, without = costs[column]
         lines += [div("label", "without ", chips((column,))),
-                  div("value", tag("b", _cost_text(metric, cost)), " ", tag("small", f"to {words.value_text(metric, without)}")),
-                  div("bar", tag("i", class_="minus" if cost < 0 else None, style=f"width:{100 * abs(cost) / most:.1f}%"))]
+                  div("value", tag("b", _cost_text(metric, cost)), " ",
+                      tag("small", f"to {words.value_text(metric, without)}")),
+                  div("bar", tag("i", class_="minus" if cost < 0 else None,
+                                 style=f"width:{100 * abs(cost) / most:.1f}%"))]
     gain = any(c < 0 for c, _ in costs.values())
     note = "What the figure loses when one input is taken away and the others stay." + (
         " Orange: it does better without." if gain else "")
-    return tag("figure", tag("figcaption", "What dropping one costs", tag("small", note)), div("ranges", *lines), class_="card")
+    return tag("figure", tag("figcaption", "What dropping one costs", tag("small", note)), div("ranges", *lines),
+               class_="card")
 
 
 def _weights(weights: dict[str, float] | None) -> Html | None:

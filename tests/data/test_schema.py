@@ -1,0 +1,146 @@
+"""Which column is what: tricky columns with the answer a person would give, overrides, and refusals."""
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from plait.data.schema import Schema, infer
+from plait.data.table import Table, read_table
+from plait.errors import PlaitError, TableError, UnknownNameError
+
+N = 60
+SHUFFLED = np.random.default_rng(0).permutation(N).tolist()
+TRICKY: dict[str, tuple[list[Any], str]] = {  # column -> values, its modality as an input ("-": skipped)
+    "few codes with leading zeros": ([f"{i % 7:04d}" for i in range(N)], "category"),
+    "ids with leading zeros": ([f"{i:04d}" for i in SHUFFLED], "-"),
+    "ids of letters": ([f"x{i * 7919:08x}" for i in range(N)], "-"),
+    "a row counter": (list(range(5, N + 5)), "-"),
+    "a row counter as text": ([str(i) for i in range(N)], "-"),
+    "a counter that stops": ([*map(str, range(N - 1)), "n/a"], "number"),
+    "whole numbers": (SHUFFLED, "number"),
+    "numbers as text": ([f"-{i * 1.5}" for i in range(N)], "number"),
+    "exponents": (["1e5", "2E-3"] * 30, "number"),
+    "numbers and a few words": (["1.5", "2"] * 29 + ["none", "3"], "number"),
+    "few whole numbers": ([i % 3 for i in range(N)], "number"),
+    "decimals": ([decimal.Decimal(i) / 3 for i in range(N)], "number"),
+    "infinity among numbers": ([float("inf"), 1.0, 2.0] * 20, "number"),
+    "a huge number": ([1, 10**400, 3] * 20, "-"),
+    "true and false": ([bool(i % 2) for i in range(N)], "category"),
+    "yes and no": (["yes", "no"] * 30, "category"),
+    "words that look missing": (["nan", "NA", "None"] * 20, "category"),
+    "mixed true, numbers and text": ([1, "2", None, True] * 15, "number"),
+    "euros": ([f"€{i * 3 % 29}" for i in range(N)], "text"),
+    "sentences": ([f"word{i % 30} another" for i in range(N)], "text"),
+    "one long text often": (["a very long text " * 10, "another long text " * 10] * 30, "text"),
+    "Chinese": (["一个成熟的番茄", "三只小猪"] * 2 + [f"番茄 {i}" for i in range(56)], "text"),
+    "lists": ([["a"], ["b", "c"]] * 30, "labels"),
+    "lists as JSON": (['["a"]', "[]"] * 30, "labels"),
+    "arrays of names": ([np.array(["a", "b"]), np.array(["c"])] * 30, "labels"),
+    "pictures": ([f"{i}.JPG " for i in range(N)], "image"),
+    "pictures but for a few": ([f"{i}.jpeg" if i % 20 else "none" for i in range(N)], "image"),
+    "sounds": ([f"a/{i}.flac" for i in range(N)], "audio"),
+    "half pictures half sounds": ([f"{i}.png" if i % 2 else f"{i}.wav" for i in range(N)], "-"),
+    "one value": (["same"] * N, "-"),
+    "one number": ([3.0] * N, "-"),
+    "one value and gaps": (["only"] + [None] * (N - 1), "-"),
+    "nothing": ([None, float("nan"), ""] * 20, "-"),
+    "timestamps": ([pd.Timestamp("2020") + pd.Timedelta(days=i) for i in range(N)], "-"),
+    "dates": ([datetime.date(2020, 1, 1)] * N, "-"),
+    "bytes": ([b"x", b"y"] * 30, "-"),
+    "dicts": ([{"a": 1}] * N, "-"),
+}
+
+
+def table(columns: dict[str, Any]) -> Table:
+    return read_table(pd.DataFrame({k: pd.Series(v if hasattr(v, "dtype") else list(v), dtype=None if hasattr(v, "dtype") else object)
+                                    for k, v in columns.items()}))
+
+
+TARGET = {"y": ["a", "b"] * 30, "x": [i * 0.7 for i in range(N)]}
+
+
+@pytest.mark.parametrize("name", TRICKY)
+def test_a_tricky_column_is_what_a_person_would_say(name: str) -> None:
+    values, expected = TRICKY[name]
+    schema = infer(table({**TARGET, "it": values}), targets=["y"])
+    column = schema.columns[2]
+    assert (column.modality or "-", column.role) == (expected, "skip" if expected == "-" else "input"), column.reason
+    assert column.reason and "it" in str(schema)
+
+
+@pytest.mark.parametrize("values, expected", [
+    (["a", "b"] * 30, "category"), ([i % 3 for i in range(N)], "category"), ([i % 3 * 1.0 for i in range(N)], "category"),
+    (["0", "1"] * 30, "category"), ([True, False] * 30, "category"), ([i * 0.37 for i in range(N)], "number"),
+    (SHUFFLED, "number"), ([["a"], []] * 30, "labels"), (["same"] * N, "category"), ([f"{i % 15:03d}" for i in range(N)], "category"),
+], ids=str)
+def test_a_target_is_what_a_person_would_say(values: list[Any], expected: str) -> None:
+    assert infer(table({"x": TARGET["x"], "it": values}), targets=["it"]).targets == {"it": expected}
+
+
+def test_pandas_dtypes_are_understood() -> None:
+    columns = {"cat": pd.Series(pd.Categorical(list("abc") * 20)), "whole": pd.Series([1, None, 3] * 20, dtype="Int64"),
+               "string": pd.Series(["some words", None, "other words"] * 20, dtype="string"),
+               "flag": pd.Series([True, None, False] * 20, dtype="boolean"), "f32": pd.Series(np.linspace(0, 1, N, dtype=np.float32))}
+    assert infer(table({**TARGET, **columns}), targets=["y"]).inputs == {
+        "x": "number", "cat": "category", "whole": "number", "string": "category", "flag": "category", "f32": "number"}
+
+
+def test_only_the_named_inputs_are_inputs() -> None:
+    schema = infer(table({**TARGET, "id": TRICKY["ids of letters"][0], "z": SHUFFLED}), targets=["y"], inputs=["id", "x"])
+    assert schema.inputs == {"x": "number", "id": "text"}
+    assert schema.columns[3].role == "skip" and "not among" in schema.columns[3].reason
+
+
+def test_a_given_modality_wins() -> None:
+    source = table({**TARGET, "z": [i % 3 for i in range(N)], "nothing": [None] * N})
+    by_input = infer(source, targets=["y"], inputs={"z": "category", "x": None, "nothing": "text"})
+    assert by_input.inputs == {"x": "number", "z": "category", "nothing": "text"}
+    by_modality = infer(source, targets=["z"], modalities={"z": "number", "x": "text"})
+    assert by_modality.targets == {"z": "number"} and by_modality.inputs == {"y": "category", "x": "text"}
+
+
+def test_key_columns_are_no_inputs() -> None:
+    source = table({**TARGET, "who": list("abcd") * 15, "when": SHUFFLED, "part": ["train", "test"] * 30})
+    schema = infer(source, targets=["y"], keys={"group": "who", "time": "when", "split": "part"})
+    assert schema.inputs == {"x": "number"}
+    assert [c.role for c in schema.columns] == ["target", "input", "group", "time", "split"]
+
+
+def test_several_targets_and_json() -> None:
+    schema = infer(table({**TARGET, "z": SHUFFLED}), targets=["y", "z"])
+    assert schema.targets == {"y": "category", "z": "number"} and schema.inputs == {"x": "number"}
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"targets": ["yy"]}, "Unknown column.*'yy'.*Did you mean 'y'"), ({"targets": ["y"], "inputs": ["X"]}, "Did you mean 'x'"),
+    ({"targets": ["y"], "keys": {"group": "wo"}}, "Unknown column"), ({"targets": ["y"], "modalities": {"q": "text"}}, "Unknown column"),
+    ({"targets": ["y"], "modalities": {"x": "txt"}}, "Unknown modality 'txt'. Did you mean 'text'"),
+    ({"targets": []}, "No target given"), ({"targets": ["y"], "inputs": ["y", "x"]}, "both as a target and as an input"),
+    ({"targets": ["y", "x"]}, "No input column is left"), ({"targets": ["gone"]}, "all 60 labels are missing"),
+    ({"targets": ["odd"]}, "cannot tell what values like"),
+], ids=str)
+def test_refusals_say_the_way_out(options: dict[str, Any], said: str) -> None:
+    source = table({**TARGET, "gone": [None] * N, "odd": [{"a": 1}] * N})
+    with pytest.raises(PlaitError, match=said):
+        infer(source, **options)
+
+
+def test_unknown_names_are_their_own_kind_of_error() -> None:
+    with pytest.raises(UnknownNameError):
+        infer(table(TARGET), targets=["z"])
+    with pytest.raises(TableError, match="has no rows"):
+        infer(read_table(pd.DataFrame({"x": [], "y": []})), targets=["y"])
+
+
+def test_what_is_seen_of_a_long_column_is_spread_over_all_of_it() -> None:
+    rows = 3000
+    source = table({"y": ["a", "b"] * (rows // 2), "x": np.linspace(0, 1, rows),
+                    "late": ["word"] * (rows // 2) + [f"now these are sentences {i}" for i in range(rows // 2)]})
+    assert infer(source, targets=["y"]).inputs["late"] == "text"
