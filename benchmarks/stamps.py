@@ -6,6 +6,7 @@ A fold's model is early-stopped on a part of its training rows, drawn by folder 
 
     python benchmarks/stamps.py --protocol grouped --table DIR/stamps.csv --out grouped.json
 """
+
 from __future__ import annotations
 
 import argparse
@@ -43,8 +44,9 @@ def split_column(frame: Any, test: Any, protocol: str, seed: int) -> list[str]:
 
     train = np.setdiff1d(np.arange(len(frame)), test)
     groups = frame.folder.iloc[train].tolist() if protocol == "grouped" else None
-    parts = by_chance(len(train), fractions=(0.1, 0.0), seed=seed, strata=frame.category.iloc[train].tolist(),
-                      groups=groups)
+    parts = by_chance(
+        len(train), fractions=(0.1, 0.0), seed=seed, strata=frame.category.iloc[train].tolist(), groups=groups
+    )
     column = np.full(len(frame), "test", dtype=object)
     column[train] = np.where(parts == 1, "valid", "train")
     return column.tolist()  # type: ignore[no-any-return]
@@ -69,14 +71,30 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     test = folds(frame, job["protocol"], [job["seed"]])[job["fold"]][2]
     frame["part"] = split_column(frame, test, job["protocol"], job["seed"])
     began = time.perf_counter()
-    model = plait.fit(frame, "category", inputs=list(job["columns"]), split="part", seed=job["seed"], base=table.parent,
-                      quiet=True, fusion=job["fusion"], training=job["training"])
+    model = plait.fit(
+        frame,
+        "category",
+        inputs=list(job["columns"]),
+        split="part",
+        seed=job["seed"],
+        base=table.parent,
+        quiet=True,
+        fusion=job["fusion"],
+        training=job["training"],
+    )
     held = frame.iloc[test]
     guess = model.predict(held, base=table.parent)["category"]
-    masked = {"+".join(s["columns"]): s["metrics"]["accuracy"]["value"]
-              for s in model.record["evaluation"]["targets"]["category"]["subsets"]}
-    return {**{k: job[k] for k in ("columns", "seed", "fold")}, **scores(held.category, guess), "masked": masked,
-            "epochs": len(model.record["history"]), "seconds": time.perf_counter() - began}
+    masked = {
+        "+".join(s["columns"]): s["metrics"]["accuracy"]["value"]
+        for s in model.record["evaluation"]["targets"]["category"]["subsets"]
+    }
+    return {
+        **{k: job[k] for k in ("columns", "seed", "fold")},
+        **scores(held.category, guess),
+        "masked": masked,
+        "epochs": len(model.record["history"]),
+        "seconds": time.perf_counter() - began,
+    }
 
 
 def tfidf(frame: Any, protocol: str, seeds: list[int]) -> list[dict[str, Any]]:
@@ -89,10 +107,18 @@ def tfidf(frame: Any, protocol: str, seeds: list[int]) -> list[dict[str, Any]]:
     results = []
     for seed, fold, test in folds(frame, protocol, seeds):
         train = np.setdiff1d(np.arange(len(frame)), test)
-        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=30, max_iter=1000))
+        model = make_pipeline(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=30, max_iter=1000)
+        )
         model.fit(frame.text_en.iloc[train], frame.category.iloc[train])
-        results.append({"columns": ["tfidf"], "seed": seed, "fold": fold,
-                        **scores(frame.category.iloc[test], model.predict(frame.text_en.iloc[test]))})
+        results.append(
+            {
+                "columns": ["tfidf"],
+                "seed": seed,
+                "fold": fold,
+                **scores(frame.category.iloc[test], model.predict(frame.text_en.iloc[test])),
+            }
+        )
     return results
 
 
@@ -108,10 +134,13 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
     for name, runs in by.items():
         shared = [k for k in runs if k in full]
         gaps = np.array([full[k]["accuracy"] - runs[k]["accuracy"] for k in shared])
-        table[name] = {"folds": len(runs), **{m: float(np.mean([r[m] for r in runs.values()])) for m in ("accuracy", "f1_macro")},
-                       "sd": float(np.std([r["accuracy"] for r in runs.values()])),
-                       "all_minus_this": float(gaps.mean()) if len(gaps) else None,
-                       "standard_error": float(gaps.std(ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else None}
+        table[name] = {
+            "folds": len(runs),
+            **{m: float(np.mean([r[m] for r in runs.values()])) for m in ("accuracy", "f1_macro")},
+            "sd": float(np.std([r["accuracy"] for r in runs.values()])),
+            "all_minus_this": float(gaps.mean()) if len(gaps) else None,
+            "standard_error": float(gaps.std(ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else None,
+        }
     return table
 
 
@@ -133,25 +162,46 @@ def main() -> None:
         stamps.build(given.table.parent)
     frame = stamps.spine(given.table).reset_index(drop=True)
     seeds = given.seeds or ([0, 1, 2] if given.protocol == "grouped" else [0])
-    subsets = [s.split("+") for s in given.only] if given.only else [
-        list(s) for k in (1, 2, 3) for s in itertools.combinations(COLUMNS, k)]
-    jobs = [{"table": str(given.table), "protocol": given.protocol, "columns": s, "seed": seed, "fold": fold,
-             "fusion": given.fusion, "training": given.training}
-            for seed, fold, _ in folds(frame, given.protocol, seeds) for s in subsets]
+    subsets = (
+        [s.split("+") for s in given.only]
+        if given.only
+        else [list(s) for k in (1, 2, 3) for s in itertools.combinations(COLUMNS, k)]
+    )
+    jobs = [
+        {
+            "table": str(given.table),
+            "protocol": given.protocol,
+            "columns": s,
+            "seed": seed,
+            "fold": fold,
+            "fusion": given.fusion,
+            "training": given.training,
+        }
+        for seed, fold, _ in folds(frame, given.protocol, seeds)
+        for s in subsets
+    ]
     results = tfidf(frame, given.protocol, seeds)
     with ProcessPoolExecutor(given.jobs) as pool:
         for future in as_completed([pool.submit(run, job) for job in jobs]):
             results.append(future.result())
             r = results[-1]
-            print(f"{len(results)}/{len(jobs)} {' + '.join(r['columns'])} seed {r['seed']} fold {r['fold']}: "
-                  f"{r['accuracy']:.3f} ({r['epochs']} epochs, {r['seconds']:.0f} s)", file=sys.stderr, flush=True)
+            print(
+                f"{len(results)}/{len(jobs)} {' + '.join(r['columns'])} seed {r['seed']} fold {r['fold']}: "
+                f"{r['accuracy']:.3f} ({r['epochs']} epochs, {r['seconds']:.0f} s)",
+                file=sys.stderr,
+                flush=True,
+            )
     table = summarise(results)
     for name, row in table.items():
         gap = "" if row["all_minus_this"] is None else f"  all - this {row['all_minus_this']:+.3f}"
         error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3f}"
-        print(f"{name:<34} accuracy {row['accuracy']:.3f} (sd {row['sd']:.3f})  macro-F1 {row['f1_macro']:.3f}{gap}{error}")
+        print(
+            f"{name:<34} accuracy {row['accuracy']:.3f} (sd {row['sd']:.3f})  macro-F1 {row['f1_macro']:.3f}{gap}{error}"
+        )
     if given.out:
-        given.out.write_text(json.dumps({"protocol": given.protocol, "seeds": seeds, "summary": table, "runs": results}, indent=1))
+        given.out.write_text(
+            json.dumps({"protocol": given.protocol, "seeds": seeds, "summary": table, "runs": results}, indent=1)
+        )
 
 
 if __name__ == "__main__":

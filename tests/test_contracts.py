@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.conftest import cells_of
 from torch import Tensor
 
 import plait
@@ -35,9 +34,12 @@ from plait.nn import rows
 from plait.objectives import OBJECTIVES
 from plait.objectives.base import Objective
 from plait.types import Inputs, Pass, Prepared, Tokens
+from tests.conftest import cells_of
 
 WIDTH = 32
-TABLES = {"modalities": (MODALITIES, Modality), "encoders": (ENCODERS, Encoder), "fusion": (FUSIONS, (Fusion, Decision)),
+HERE = Path(__file__).parent
+TABLES = {"modalities": (MODALITIES, Modality), "encoders": (ENCODERS, Encoder),
+          "fusion": (FUSIONS, (Fusion, Decision)),
           "heads": (HEADS, Head), "objectives": (OBJECTIVES, Objective)}
 
 
@@ -79,10 +81,14 @@ SAMPLES: dict[str, list[Any]] = {
     "labels": [["a", "b"][: i % 3] for i in range(50)],
 }
 ABSENT = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
-STRANGE = [object(), {"a": 1}, {1, 2}, [1, [2]], [], (), b"\xff\xfe", b"", "\0", "a\0b.png", "\ud800", "\ud800.png", "x" * 10_000,
-           "no/such/file.png", ".", "/", "/dev/zero", "http://localhost/x.png", "10 000", "1e400", "-inf", 10**400, -1, 2**70,
-           float("inf"), 1e308, 1 + 2j, decimal.Decimal("sNaN"), decimal.Decimal("1.5"), True, np.True_, np.float32(1.5),
-           np.int8(3), np.array([1, 2]), np.array(1.5), np.zeros((2, 2)), datetime.date(2020, 1, 1), pd.Timestamp("2020"),
+STRANGE = [object(), {"a": 1}, {1, 2}, [1, [2]], [], (), b"\xff\xfe", b"", "\0", "a\0b.png", "\ud800", "\ud800.png",
+           "x" * 10_000,
+           "no/such/file.png", ".", "/", "/dev/zero", "http://localhost/x.png", "10 000", "1e400", "-inf", 10**400, -1,
+           2**70,
+           float("inf"), 1e308, 1 + 2j, decimal.Decimal("sNaN"), decimal.Decimal("1.5"), True, np.True_,
+           np.float32(1.5),
+           np.int8(3), np.array([1, 2]), np.array(1.5), np.zeros((2, 2)), datetime.date(2020, 1, 1),
+           pd.Timestamp("2020"),
            "[" * 100_000, '["a", 1]', '[1.5, {"a": []}]', "{}", "٣", "1_000", "", " ", "\n", Path("x.png"), lambda: 0]
 
 
@@ -94,29 +100,30 @@ def test_a_modality_claims_its_own_sample_most_strongly(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", MODALITIES)
-@pytest.mark.parametrize("value", ABSENT, ids=lambda v: type(v).__name__)
-def test_missing_values_load_as_none(kind: str, value: Any, tmp_path: Path) -> None:
-    assert modality(kind).load(value, tmp_path) is None
+def test_missing_values_load_as_none(kind: str) -> None:
+    assert [modality(kind).load(value, HERE) for value in ABSENT] == [None] * len(ABSENT)
 
 
 @pytest.mark.parametrize("kind", MODALITIES)
-@pytest.mark.parametrize("value", STRANGE, ids=lambda v: f"{type(v).__name__} {str(v)[:12]!r}".encode("ascii", "replace").decode())
-def test_strange_values_are_read_or_raise_a_media_error(kind: str, value: Any, tmp_path: Path) -> None:
-    part = modality(kind)
-    try:
-        raw = part.load(value, tmp_path)
-        cell = None if raw is None else part.read(raw)
-    except MediaError as error:
-        assert str(error)
-    else:
-        hash(raw)  # equal cells are prepared once
-        json.dumps(cell, ensure_ascii=False).encode("utf-8")
-    part.claim([value, value], target=False)
-    part.claim([value, value], target=True)
+def test_strange_values_are_read_or_raise_a_media_error(kind: str) -> None:
+    part, wrong = modality(kind), []
+    for value in STRANGE:
+        try:
+            for target in (False, True):
+                part.claim([value, value], target=target)
+            raw = part.load(value, HERE)
+            hash(raw)  # equal cells are prepared once
+            json.dumps(None if raw is None else part.read(raw), ensure_ascii=False).encode("utf-8")
+        except MediaError as error:
+            assert str(error)
+        except Exception as error:
+            wrong.append((ascii(value)[:40], repr(error)))
+    assert wrong == []
 
 
 @pytest.mark.parametrize("kind", [k for k in MODALITIES if modality(k).suffixes])
-@pytest.mark.parametrize("content", [b"\0" * 100, b"<html>", b"RIFF", b"\x89PNG\r\n\x1a\n", b"OggS" * 50, b"GIF89a\xff\xff\xff\xff"],
+@pytest.mark.parametrize("content", [b"\0" * 100, b"<html>", b"RIFF", b"\x89PNG\r\n\x1a\n", b"OggS" * 50,
+                                     b"GIF89a\xff\xff\xff\xff"],
                          ids=lambda c: str(c[:8]))
 def test_files_of_nonsense_raise_a_media_error(kind: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
@@ -147,7 +154,8 @@ def encoder_of(name: str) -> Encoder:
 
 
 def same(a: Tensor | None, b: Tensor | None, atol: float = 0.0) -> bool:
-    return a is b is None or (a is not None and b is not None and torch.allclose(a, b, rtol=0, atol=atol, equal_nan=True))
+    return a is b is None or (a is not None and b is not None
+                              and torch.allclose(a, b, rtol=0, atol=atol, equal_nan=True))
 
 
 def is_present(inputs: Inputs) -> Tensor:
@@ -242,10 +250,13 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 def test_preparing_is_pure(name: str) -> None:
     encoder, other = ENCODERS.build(completed(name)), encoder_of(name)
     cells = [c for c in cells_of(encoder.modality) if c is not None]
-    mark = lambda ready: [[(k, v.dtype.str, v.shape, v.tobytes()) for k, v in sorted(p.items())] for p in ready]  # noqa: E731
+
+    def mark(ready: list[Prepared]) -> list[Any]:
+        return [[(k, v.dtype.str, v.shape, v.tobytes()) for k, v in sorted(p.items())] for p in ready]
+
     expected = mark(encoder.prepare(cells))
     assert mark(encoder.prepare(cells)) == expected
-    assert mark(other.prepare([c])[0] for c in cells) == expected
+    assert mark([other.prepare([c])[0] for c in cells]) == expected
     with ThreadPoolExecutor(4) as pool:
         assert all(mark(r) == expected for r in pool.map(encoder.prepare, [cells] * 8))
     assert all(v.ndim >= 1 for p in encoder.prepare(cells) for v in p.values())
@@ -347,9 +358,11 @@ def test_a_fusion_does_not_care_about_the_order_of_streams(name: str) -> None:
 @every_fusion
 def test_absent_streams_and_padding_have_no_influence(name: str) -> None:
     fusion, streams = fused(name, NAMES[:4]), streams_of(NAMES[:4])
-    noisy = {c: Tokens(torch.where(s.mask[..., None], s.x, 100 * torch.randn(s.x.shape)), s.mask,
-                       None if s.position is None else torch.where(s.mask[..., None], s.position, torch.rand(s.position.shape)))
-             for c, s in streams.items()}
+
+    def elsewhere(s: Tokens, values: Tensor | None, noise: float) -> Any:
+        return None if values is None else torch.where(s.mask[..., None], values, noise * torch.rand(values.shape))
+
+    noisy = {c: Tokens(elsewhere(s, s.x, 100), s.mask, elsewhere(s, s.position, 1)) for c, s in streams.items()}
     longer = {c: Tokens(torch.nn.functional.pad(s.x, (0, 0, 0, 3), value=9.0), torch.nn.functional.pad(s.mask, (0, 3)),
                         None if s.position is None else torch.nn.functional.pad(s.position, (0, 0, 0, 3), value=0.5))
               for c, s in streams.items()}
@@ -465,7 +478,8 @@ def test_mixing_is_the_weighted_mean_of_the_answers(name: str) -> None:
     a, b, share = head(tokens_of()), head(tokens_of()), torch.rand(8)
     parts = [head.answer(a), head.answer(b)]
     spread = share.reshape(-1, *[1] * (parts[0].ndim - 1))
-    assert torch.allclose(head.answer(head.mix([a, b], [share, 1 - share])), parts[0] * spread + parts[1] * (1 - spread),
+    assert torch.allclose(head.answer(head.mix([a, b], [share, 1 - share])),
+                          parts[0] * spread + parts[1] * (1 - spread),
                           atol=1e-5)
 
 
@@ -477,7 +491,8 @@ def test_an_answer_has_its_shape_and_decodes_to_what_json_can_hold(name: str) ->
     decoded = head.decode(answer.numpy(force=True))
     assert len(decoded) == 8 and json.loads(json.dumps(decoded)) == decoded
     part = modality(head.modality)
-    assert all(part.load(value, Path()) is not None for value in decoded)  # an answer is a value of the target's modality
+    assert all(part.load(value, Path()) is not None
+               for value in decoded)  # an answer is a value of the target's modality
     assert head.decode(answer.numpy(force=True)[:0]) == []
 
 
@@ -519,8 +534,10 @@ def test_a_head_refuses_labels_that_teach_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weights", [None, [0.5, 2.0, 3.0]])
-def test_the_loss_of_a_category_is_smoothed_weighted_cross_entropy(smoothing: float, weights: list[float] | None) -> None:
-    head = HEADS.build({"name": "category", "classes": ["a", "b", "c"], "weights": weights, "smoothing": smoothing}, width=WIDTH)
+def test_the_loss_of_a_category_is_smoothed_weighted_cross_entropy(smoothing: float,
+                                                                   weights: list[float] | None) -> None:
+    head = HEADS.build({"name": "category", "classes": ["a", "b", "c"], "weights": weights, "smoothing": smoothing},
+                       width=WIDTH)
     logits, target = torch.randn(5, 3), head.collate(["a", "b", "c", "a", None])
     surprise = -(logits - logits.logsumexp(1, keepdim=True)).numpy()
     w = np.array(weights or [1.0, 1.0, 1.0])
@@ -549,7 +566,8 @@ def test_the_loss_of_a_number_is_the_squared_error_in_standard_deviations() -> N
     head, labels = head_of("number"), np.array([v for v in LABELS["number"] if v is not None])
     z = (labels - labels.mean()) / labels.std()
     output = torch.randn(len(labels))
-    np.testing.assert_allclose(head.loss(output, head.collate(labels.tolist())).numpy(), (output.numpy() - z) ** 2, rtol=1e-4)
+    np.testing.assert_allclose(head.loss(output, head.collate(labels.tolist())).numpy(), (output.numpy() - z) ** 2,
+                               rtol=1e-4)
     np.testing.assert_allclose(head.answer(output).numpy(), output.numpy() * labels.std() + labels.mean(), rtol=1e-6)
 
 

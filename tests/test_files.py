@@ -63,7 +63,7 @@ def test_a_failure_at_any_step_leaves_the_old_folder(tmp_path: Path, monkeypatch
             patched.setattr(files, "_sync_folder", fail)
         else:
             patched.setattr(files.os, "rename", fail_at)
-        with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt, match="No space|^$"):
+        with pytest.raises(OutputError if isinstance(error, OSError) else KeyboardInterrupt, match=r"No space|^$"):
             write_set(tmp_path / "m", {"a.json": b"new"}, replace=True)
     assert read_set(tmp_path / "m") == CONTENTS
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
@@ -93,9 +93,11 @@ def damage_tree(folder: Path, how: str) -> None:
         manifest.write_text(how)
 
 
-MANIFESTS = ["", "{", "[]", "3", "null", "{}", '{"sha256": []}', '{"sha256": ["a.json"]}', '{"sha256": 3}', '{"sha256": {"a.json": 3}}',
+MANIFESTS = ["", "{", "[]", "3", "null", "{}", '{"sha256": []}', '{"sha256": ["a.json"]}', '{"sha256": 3}',
+             '{"sha256": {"a.json": 3}}',
              '{"sha256": {"../x": "00"}}', '{"sha256": {"/etc/hostname": "00"}}', '{"sha256": {"a\\u0000": "00"}}',
-             '{"sha256": {"\\ud800": "00"}}', '{"sha256": {"": "00"}}', '{"sha256": {".": "00"}}', "[" * 100_000, "\udcff"]
+             '{"sha256": {"\\ud800": "00"}}', '{"sha256": {"": "00"}}', '{"sha256": {".": "00"}}', "[" * 100_000,
+             "\udcff"]
 
 
 @pytest.mark.parametrize("how", ["bit", "cut", "gone", "folder", "link", "no manifest", "fewer files", *MANIFESTS],

@@ -51,7 +51,8 @@ def test_a_completed_spec_holds_constructor_arguments_and_builds() -> None:
 
 def test_what_the_user_gave_wins_over_what_was_learned() -> None:
     assert PARTS.complete({"name": "scaled", "mean": 7.0}, [1.0])["mean"] == 7.0
-    assert PARTS.complete({"name": "scaled", "kind": "both"}, [1.0])["kind"] == "both"  # an option of learn and constructor
+    assert PARTS.complete({"name": "scaled", "kind": "both"},
+                          [1.0])["kind"] == "both"  # an option of learn and constructor
 
 
 def test_runtime_arguments_go_where_there_is_a_place_for_them() -> None:
@@ -66,7 +67,8 @@ def test_normal_checks_and_copies() -> None:
 
 
 @pytest.mark.parametrize("spec, said", [
-    ("scald", r"Unknown part 'scald'\. Did you mean 'scaled'\? Known: scaled, plain"), ("SCALED", "Did you mean 'scaled'"),
+    ("scald", r"Unknown part 'scald'\. Did you mean 'scaled'\? Known: scaled, plain"),
+    ("SCALED", "Did you mean 'scaled'"),
     ({"name": "scaled", "widht": 3}, r"Unknown option of part 'scaled': 'widht'\. Did you mean 'width'"),
     ({"name": "plain", "width": 3}, "Known: none"),
 ])
@@ -77,7 +79,8 @@ def test_unknown_names_and_options_suggest_the_nearest(spec: Any, said: str) -> 
         PARTS.build(spec)
 
 
-@pytest.mark.parametrize("spec", [None, 3, {"width": 3}, {"name": None}, Plain(), ["scaled"], {"name": ["scaled"]}], ids=repr)
+@pytest.mark.parametrize("spec", [None, 3, {"width": 3}, {"name": None}, Plain(), ["scaled"], {"name": ["scaled"]}],
+                         ids=repr)
 def test_what_is_no_spec_is_refused(spec: Any) -> None:
     with pytest.raises(PlaitError, match="given as a name or as"):
         PARTS.normal(spec)
@@ -86,7 +89,8 @@ def test_what_is_no_spec_is_refused(spec: Any) -> None:
 
 
 @pytest.mark.parametrize("spec, said", [
-    ({"name": "scaled"}, "'scaled' cannot be built.*mean"), ({"name": "scaled", "mean": 1, "width": -1}, "width -1 is not positive"),
+    ({"name": "scaled"}, "'scaled' cannot be built.*mean"),
+    ({"name": "scaled", "mean": 1, "width": -1}, "width -1 is not positive"),
     ({"name": "fussy"}, "not like this"), ({"name": "fussy", "how": "run"}, "not like this"),
     ({"name": "fussy", "how": "type"}, "not like this"), ({"name": "fussy", "how": "plait"}, "not like this"),
 ], ids=str)
@@ -120,7 +124,8 @@ def test_a_table_is_a_mapping() -> None:
     ("gru", {"name": "gru"}), ("gru:", {"name": "gru"}), ("gru:cell=lstm", {"name": "gru", "cell": "lstm"}),
     ("a:x=1,y=2.5,z=true,w=null,v=\"1\"", {"name": "a", "x": 1, "y": 2.5, "z": True, "w": None, "v": "1"}),
     ("a:path=b=c, width = 3", {"name": "a", "path": "b=c", "width": 3}),
-    ('a:names=["x","y"],width=3', {"name": "a", "names": ["x", "y"], "width": 3}), ('a:o={"k":[1,2]},t="p,q"', {"name": "a", "o": {"k": [1, 2]}, "t": "p,q"}),
+    ('a:names=["x","y"],width=3', {"name": "a", "names": ["x", "y"], "width": 3}),
+    ('a:o={"k":[1,2]},t="p,q"', {"name": "a", "o": {"k": [1, 2]}, "t": "p,q"}),
     ("a:edges=[1,2", {"name": "a", "edges": "[1,2"}),
 ])
 def test_the_form_of_the_command_line(text: str, spec: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
 """plait: from a table of text, pictures, sound, numbers and categories to a measured multimodal model."""
+
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

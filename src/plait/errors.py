@@ -12,6 +12,7 @@ PlaitError                    everything plait raises on purpose; the command li
 ├── FetchError                something to be fetched that cannot be had here
 └── MissingExtraError         an optional dependency that is not installed; names the pip line
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable

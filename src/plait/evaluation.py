@@ -1,4 +1,5 @@
 """What a model is worth: every metric with its interval, for all inputs and for every subset of them."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,6 +17,10 @@ from plait.preparation import Dataset
 MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
 
 
+Figure = dict[str, float | None]  # value, low, high
+Figures = dict[Subset, dict[str, Figure]]  # subset -> metric -> figure
+
+
 @dataclass
 class Judged:
     """One target: its answers over the labelled rows, and its figures for each subset of columns."""
@@ -25,8 +30,9 @@ class Judged:
     rows: np.ndarray  # (n,) rows of the table that carry a label
     truth: np.ndarray  # (n, ...)
     answer: np.ndarray  # (n, ...), from all columns
-    figures: dict[Subset, dict[str, dict[str, float | None]]]  # metric -> value, low, high (95 %)
+    figures: Figures  # with 95 % intervals
     main: str  # the metric to look at first
+    costs: dict[str, Figure]  # column -> what the main metric is lower by without it; value, low, high
 
 
 @dataclass
@@ -45,11 +51,23 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: per target its metrics and those of every subset (columns joined by " + ")."""
-        return {"rows": self.size, "columns": self.columns, "bad_cells": self.bad_cells, "targets": {
-            t: {"modality": j.modality, "rows": len(j.rows), "main": j.main, "classes": j.names,
-                "metrics": j.figures[tuple(self.columns)],
-                "subsets": [{"columns": list(s), "metrics": f} for s, f in j.figures.items()]}
-            for t, j in self.targets.items()}}
+        return {
+            "rows": self.size,
+            "columns": self.columns,
+            "bad_cells": self.bad_cells,
+            "targets": {
+                t: {
+                    "modality": j.modality,
+                    "rows": len(j.rows),
+                    "main": j.main,
+                    "classes": j.names,
+                    "metrics": j.figures[tuple(self.columns)],
+                    "costs": j.costs,
+                    "subsets": [{"columns": list(s), "metrics": f} for s, f in j.figures.items()],
+                }
+                for t, j in self.targets.items()
+            },
+        }
 
     def __str__(self) -> str:
         lines = []
@@ -63,7 +81,7 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def figure_text(figure: dict[str, float | None]) -> str:
+def figure_text(figure: Figure) -> str:
     """0.812 [0.771, 0.850]"""
     if figure["value"] is None:
         return "not defined"
@@ -81,9 +99,12 @@ def subsets_of(columns: Sequence[str]) -> list[Subset]:
     return [s for k in sizes for s in combinations(columns, k)]
 
 
-def evaluate(model: Model, data: Dataset, rows: np.ndarray, *, batch_size: int = 64, seed: int = 0) -> Evaluation:
-    """Judges a model over the labelled rows among `rows`. Subsets are seen by masking, from one encoding."""
-    columns = list(model.encoders)
+def evaluate(
+    model: Model, data: Dataset, rows: np.ndarray, *, columns: Sequence[str], batch_size: int = 64, seed: int = 0
+) -> Evaluation:
+    """Judges a model over the labelled rows among `rows`. `columns`: its inputs, in the order they are to be shown.
+    Subsets are seen by masking, from one encoding; all are drawn the same resamples, so their differences are paired."""
+    columns = list(columns)
     subsets = subsets_of(columns)
     found = answers(model, data, rows, subsets=subsets, batch_size=batch_size)
     result = Evaluation(columns, len(rows))
@@ -94,18 +115,44 @@ def evaluate(model: Model, data: Dataset, rows: np.ndarray, *, batch_size: int =
             continue
         truth = labels.cpu().numpy()[known]
         weight = metrics.resamples(len(truth), seed=seed)
-        figures = {s: _figures(head.judge, found[s][target][known], truth, weight) for s in subsets}
-        result.targets[target] = Judged(head.modality, head.names, rows[known], truth,
-                                        found[tuple(columns)][target][known], figures, head.metrics[0])
+        main = head.metrics[0]
+        figures, drawn = {}, {}
+        for subset in subsets:
+            answer = found[subset][target][known]
+            draws = head.judge(answer, truth, weight)
+            figures[subset] = {
+                name: _figure(value[0], draws[name])
+                for name, value in head.judge(answer, truth, np.ones((1, len(truth)))).items()
+            }
+            drawn[subset] = draws[main]
+        result.targets[target] = Judged(
+            head.modality,
+            head.names,
+            rows[known],
+            truth,
+            found[tuple(columns)][target][known],
+            figures,
+            main,
+            _costs(columns, main, figures, drawn),
+        )
     return result
 
 
-def _figures(judge: Any, answer: np.ndarray, truth: np.ndarray, weight: np.ndarray) -> dict[str, dict[str, float | None]]:
-    values = judge(answer, truth, np.ones((1, len(truth))))
-    drawn = judge(answer, truth, weight)
-    figures: dict[str, dict[str, float | None]] = {}
-    for name, value in values.items():
-        span = metrics.interval(drawn[name])
-        figures[name] = {"value": float(value[0]) if np.isfinite(value[0]) else None,
-                         "low": span[0] if span else None, "high": span[1] if span else None}
-    return figures
+def _costs(columns: Sequence[str], main: str, figures: Figures, drawn: dict[Subset, np.ndarray]) -> dict[str, Figure]:
+    """The main metric with all columns less that without one, as paired differences; positive where the column helps."""
+    full, sign, costs = tuple(columns), -1 if main in metrics.LOWER_IS_BETTER else 1, {}
+    for column in columns if len(columns) > 1 else ():
+        rest = tuple(c for c in columns if c != column)
+        best, without = figures[full][main]["value"], figures[rest][main]["value"]
+        gap = np.nan if best is None or without is None else sign * (best - without)
+        costs[column] = _figure(gap, sign * (drawn[full] - drawn[rest]))
+    return costs
+
+
+def _figure(value: float, draws: np.ndarray) -> Figure:
+    span = metrics.interval(draws)
+    return {
+        "value": float(value) if np.isfinite(value) else None,
+        "low": span[0] if span else None,
+        "high": span[1] if span else None,
+    }

@@ -1,4 +1,5 @@
 """Folders that are written whole or not at all: a temporary folder, a manifest of hashes, one rename."""
+
 from __future__ import annotations
 
 import hashlib
@@ -56,8 +57,9 @@ def read_set(folder: Path) -> dict[str, bytes]:
     try:
         raw = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise ModelFormatError(f"{folder} is not a folder that plait has written: {MANIFEST} cannot be read "
-                               f"({error.strerror}).") from None
+        raise ModelFormatError(
+            f"{folder} is not a folder that plait has written: {MANIFEST} cannot be read ({error.strerror})."
+        ) from None
     try:
         hashes = json.loads(raw)["sha256"]
         names = list(hashes)
@@ -76,8 +78,10 @@ def read_set(folder: Path) -> dict[str, bytes]:
         except OSError as error:
             raise ModelFormatError(f"{path} cannot be read: {error.strerror}.") from None
         if hashlib.sha256(contents[name]).hexdigest() != hashes[name]:
-            raise ModelFormatError(f"{path} has changed since it was written: its sha256 is not the one in {MANIFEST}. "
-                                   f"Restore it from a copy.")
+            raise ModelFormatError(
+                f"{path} has changed since it was written: its sha256 is not the one in {MANIFEST}. "
+                f"Restore it from a copy."
+            )
     if raw != _manifest(contents):
         raise ModelFormatError(f"{folder / MANIFEST} has changed since it was written.")
     return contents
@@ -86,8 +90,10 @@ def read_set(folder: Path) -> dict[str, bytes]:
 def check_writable(folder: Path, *, replace: bool = False) -> None:
     """Raises OutputError when `folder` could not be written, before any work is done."""
     if folder.exists() and not replace:
-        raise OutputError(f"{folder} exists already. Choose another name with out= (--out), or allow it to be replaced "
-                          f"with overwrite=True (--overwrite).")
+        raise OutputError(
+            f"{folder} exists already. Choose another name with out= (--out), or allow it to be replaced "
+            f"with overwrite=True (--overwrite)."
+        )
     if folder.exists() and not (folder / MANIFEST).exists():
         raise OutputError(f"{folder} exists and was not written by plait; it is not replaced. Choose another name.")
     probe = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.probe")

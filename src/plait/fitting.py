@@ -1,4 +1,5 @@
 """plait.fit: declare, split, prepare, train, judge, report."""
+
 from __future__ import annotations
 
 import hashlib
@@ -44,12 +45,26 @@ WIDTH = 128
 SPLIT = {"valid": 0.15, "test": 0.15, "stratify": True, "group": None, "time": None, "column": None}
 
 
-def fit(table: Any, targets: str | Sequence[str], *, inputs: Sequence[str] | Mapping[str, str | None] | None = None,
-        modalities: Mapping[str, str] | None = None, encoders: Mapping[str, Spec] | None = None, fusion: Spec = FUSION,
-        heads: Mapping[str, Spec] | None = None, split: str | Mapping[str, Any] | None = None,
-        training: Mapping[str, Any] | None = None, seed: int = 0, epochs: int | None = None,
-        time_limit: float | None = None, max_bad: float = 0.05, base: str | Path | None = None,
-        out: str | Path | None = None, overwrite: bool = False, quiet: bool = False) -> Predictor:
+def fit(
+    table: Any,
+    targets: str | Sequence[str],
+    *,
+    inputs: Sequence[str] | Mapping[str, str | None] | None = None,
+    modalities: Mapping[str, str] | None = None,
+    encoders: Mapping[str, Spec] | None = None,
+    fusion: Spec = FUSION,
+    heads: Mapping[str, Spec] | None = None,
+    split: str | Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    epochs: int | None = None,
+    time_limit: float | None = None,
+    max_bad: float = 0.05,
+    base: str | Path | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Predictor:
     """Trains a multimodal model on a table and judges it on rows that were held out.
 
     table: a path (.csv .tsv .jsonl .parquet), DataFrame, Arrow table or list of dicts; paths in cells are taken from the
@@ -67,57 +82,88 @@ def fit(table: Any, targets: str | Sequence[str], *, inputs: Sequence[str] | Map
     Raises PlaitError, before anything is trained or written, when the table or an option cannot be used.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
-    progress = Progress(quiet=quiet)
-    options = Options.of(training or {}, epochs=epochs)
     if time_limit is not None and time_limit <= 0:
         raise PlaitError(f"time_limit is {time_limit:g} seconds; expected more than 0.")
+    progress, options, how = Progress(quiet=quiet), Options.of(training or {}, epochs=epochs), _split_options(split)
     folder = None if out is None else Path(out)
     if folder is not None:
         files.check_writable(folder, replace=overwrite)
     source = read_table(table, base=base)
-    names = [targets] if isinstance(targets, str) else list(targets)
-    how = _split_options(split)
-    schema = infer(source, targets=names, inputs=inputs, modalities=modalities,
-                   keys={"group": how["group"], "time": how["time"], "split": how["column"]})
+    schema = infer(
+        source,
+        targets=[targets] if isinstance(targets, str) else list(targets),
+        inputs=inputs,
+        modalities=modalities,
+        keys={"group": how["group"], "time": how["time"], "split": how["column"]},
+    )
     specs = _specs(schema, encoders or {}, fusion, heads or {})
     progress.say(f"{source.name}: {len(source)} rows\n{schema}")
 
     ledger = Ledger()
     labels = {t: read_labels(source, t, kind, ledger) for t, kind in schema.targets.items()}
     parts = _split(source, schema, labels, how, seed)
-    progress.say("Split: " + ", ".join(f"{n} {p}" for p, n in zip(splits.PARTS, np.bincount(parts[parts >= 0], minlength=3))))
+    progress.say("Split: " + ", ".join(f"{n} {part}" for part, n in _sizes(parts).items()))
     spec = _learn(source, schema, labels, specs, np.flatnonzero(parts == 0))
-
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 2**32 - 1))
         model = assemble(spec, outside=True)
     data = _prepare(source, model, labels, ledger, max_bad, progress)
     identity = _identity(spec, data, parts, options, seed)
     with _checkpoints(folder, identity) as checkpoints:
-        state = train(model, Supervised(), data, train_rows=np.flatnonzero(parts == 0),
-                      valid_rows=np.flatnonzero(parts == 1), options=options, seed=seed, checkpoints=checkpoints,
-                      deadline=deadline, progress=progress)
-    if state.stopped:
-        progress.say(f"Stopped early: {state.stopped}. Best epoch: {state.best_epoch + 1}.")
-    model.to("cpu")
-    data.targets = {t: y.cpu() for t, y in data.targets.items()}
-
-    rows = next((r for p in (2, 1) if (r := np.flatnonzero(parts == p)).size), np.flatnonzero(parts == 0))
-    held_out = splits.PARTS[int(parts[rows[0]])]
-    with progress.timed(f"Judged on {len(rows)} {held_out} rows"):
-        result = evaluate(model, data, rows, seed=seed)
-    result.bad_cells = ledger.to_json()
-    record = {"table": source.name, "rows": len(source), "split": how, "parts": np.bincount(parts[parts >= 0], minlength=3).tolist(),
-              "judged_on": held_out, "seed": seed, "training": options.to_json(), "history": state.history,
-              "best_epoch": state.best_epoch, "stopped": state.stopped, "bad_cells": len(ledger),
-              "weights": model.weights(), "identity": identity, "evaluation": result.to_json()}
-    predictor = Predictor(spec, model, schema, record)
-    progress.say(str(result))
-    if folder is not None:
-        with progress.timed(f"Written to {folder}"):
-            predictor.save(folder, overwrite=overwrite, extra=_extra(predictor, source, result, parts))
-        checkpoints.delete()
+        state = train(
+            model,
+            Supervised(),
+            data,
+            train_rows=np.flatnonzero(parts == 0),
+            valid_rows=np.flatnonzero(parts == 1),
+            options=options,
+            seed=seed,
+            checkpoints=checkpoints,
+            deadline=deadline,
+            progress=progress,
+        )
+        record = {
+            "table": source.name,
+            "rows": len(source),
+            "split": how,
+            "parts": list(_sizes(parts).values()),
+            "seed": seed,
+            "training": options.to_json(),
+            "history": state.history,
+            "best_epoch": state.best_epoch,
+            "stopped": state.stopped,
+            "identity": identity,
+        }
+        predictor, result = _judge(Predictor(spec, model, schema, record), data, parts, ledger, progress)
+        if folder is not None:
+            with progress.timed(f"Written to {folder}"):
+                predictor.save(folder, overwrite=overwrite, extra=_extra(predictor, source, result, parts))
+            checkpoints.delete()
     return predictor
+
+
+def _judge(
+    predictor: Predictor, data: Dataset, parts: np.ndarray, ledger: Ledger, progress: Progress
+) -> tuple[Predictor, Evaluation]:
+    """Judges on the test rows; without any on the validation rows, without these on the training rows, and says so."""
+    record, model = predictor.record, predictor.model.to("cpu")
+    if record["stopped"]:
+        progress.say(f"Stopped early: {record['stopped']}. Best epoch: {record['best_epoch'] + 1}.")
+    data.targets = {t: y.cpu() for t, y in data.targets.items()}
+    part = next(p for p in (2, 1, 0) if (parts == p).any())
+    rows = np.flatnonzero(parts == part)
+    with progress.timed(f"Judged on {len(rows)} {splits.PARTS[part]} rows"):
+        result = evaluate(model, data, rows, columns=list(predictor.inputs), seed=record["seed"])
+    result.bad_cells = ledger.to_json()
+    record.update(
+        judged_on=splits.PARTS[part], bad_cells=len(ledger), weights=model.weights(), evaluation=result.to_json()
+    )
+    progress.say(str(result))
+    return predictor, result
+
+
+def _sizes(parts: np.ndarray) -> dict[str, int]:
+    return {name: int((parts == p).sum()) for p, name in enumerate(splits.PARTS)}
 
 
 def _split_options(split: str | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -141,13 +187,17 @@ def _specs(schema: Schema, encoders: Mapping[str, Spec], fusion: Spec, heads: Ma
         reads = ENCODERS.load(part["name"], outside=True).modality
         if reads != schema.inputs[column]:
             fitting = [n for n in ENCODERS if ENCODERS.load(n).modality == schema.inputs[column]]
-            raise PlaitError(f"Column {column!r} is {schema.inputs[column]} ({_reason(schema, column)}), but encoder "
-                             f"{part['name']!r} reads {reads}. Choose one of {', '.join(fitting)}, or give the column "
-                             f"another modality.")
+            raise PlaitError(
+                f"Column {column!r} is {schema.inputs[column]} ({_reason(schema, column)}), but encoder "
+                f"{part['name']!r} reads {reads}. Choose one of {', '.join(fitting)}, or give the column "
+                f"another modality."
+            )
     for target, kind in schema.targets.items():
         if kind not in HEAD_OF:
-            raise PlaitError(f"Target {target!r} is {kind} ({_reason(schema, target)}); it can be an input, not yet a "
-                             f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one.")
+            raise PlaitError(
+                f"Target {target!r} is {kind} ({_reason(schema, target)}); it can be an input, not yet a "
+                f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
+            )
     tops = {t: HEADS.normal(heads.get(t, HEAD_OF[kind])) for t, kind in schema.targets.items()}
     return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
 
@@ -168,19 +218,26 @@ def _split(table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict
         parts = splits.by_column(table.column(how["column"]), name=how["column"])
         parts[~labelled] = -1
     elif how["time"]:
-        parts[rows] = splits.by_time([table.column(how["time"])[r] for r in rows], fractions=fractions, name=how["time"])
+        parts[rows] = splits.by_time(
+            [table.column(how["time"])[r] for r in rows], fractions=fractions, name=how["time"]
+        )
     else:
-        stratum = next((t for t, kind in schema.targets.items() if kind == "category"), None) if how["stratify"] else None
+        stratum = (
+            next((t for t, kind in schema.targets.items() if kind == "category"), None) if how["stratify"] else None
+        )
         strata = [labels[stratum][r] for r in rows] if stratum else None
         groups = [str(table.column(how["group"])[r]) for r in rows] if how["group"] else None
         parts[rows] = splits.by_chance(len(rows), fractions=fractions, seed=seed, strata=strata, groups=groups)
     if not (parts == 0).any():
-        raise TableError(f"{len(rows)} labelled rows leave none to train on. Give more rows, or smaller valid and test.")
+        raise TableError(
+            f"{len(rows)} labelled rows leave none to train on. Give more rows, or smaller valid and test."
+        )
     return parts
 
 
-def _learn(table: Table, schema: Schema, labels: dict[str, list[Any]], specs: dict[str, Any],
-           rows: np.ndarray) -> dict[str, Any]:
+def _learn(
+    table: Table, schema: Schema, labels: dict[str, list[Any]], specs: dict[str, Any], rows: np.ndarray
+) -> dict[str, Any]:
     """The completed spec: facts learned from the training rows only."""
     spec: dict[str, Any] = {"inputs": {}, "fusion": specs["fusion"], "outputs": {}, "width": WIDTH}
     for target, part in specs["outputs"].items():
@@ -188,15 +245,19 @@ def _learn(table: Table, schema: Schema, labels: dict[str, list[Any]], specs: di
             spec["outputs"][target] = HEADS.complete(part, [labels[target][r] for r in rows])
         except TableError as error:
             counts = Counter(str(v) for v in labels[target] if v is not None).most_common(3)
-            raise TableError(f"Target {target!r}: {error}. In the whole table: "
-                             f"{', '.join(f'{v!r} x {n}' for v, n in counts)}.") from None
+            raise TableError(
+                f"Target {target!r}: {error}. In the whole table: {', '.join(f'{v!r} x {n}' for v, n in counts)}."
+            ) from None
     for column, part in specs["inputs"].items():
-        spec["inputs"][column] = ENCODERS.complete(part, read_cells(table, column, schema.inputs[column], rows.tolist()))
+        spec["inputs"][column] = ENCODERS.complete(
+            part, read_cells(table, column, schema.inputs[column], rows.tolist())
+        )
     return spec
 
 
-def _prepare(table: Table, model: Any, labels: dict[str, list[Any]], ledger: Ledger, max_bad: float,
-             progress: Progress) -> Dataset:
+def _prepare(
+    table: Table, model: Any, labels: dict[str, list[Any]], ledger: Ledger, max_bad: float, progress: Progress
+) -> Dataset:
     encoders = dict(model.encoders.items())
     columns = prepare(table, encoders, store=Store(), ledger=ledger, progress=progress)
     if len(ledger):
@@ -209,10 +270,16 @@ def _identity(spec: dict[str, Any], data: Dataset, parts: np.ndarray, options: O
     """Everything the bytes of a run depend on, as hashes: a run is only gone on with when all are the same."""
     mark = lambda raw: hashlib.sha256(raw).hexdigest()[:16]  # noqa: E731
     labels = b"".join(t.encode() + y.cpu().numpy().tobytes() for t, y in data.targets.items())
-    return {"plait": __version__, "torch": torch.__version__.split("+")[0], "seed": seed,
-            "spec": mark(json.dumps(spec, sort_keys=True).encode()), "training": mark(json.dumps(options.to_json()).encode()),
-            "split": mark(parts.tobytes()), "labels": mark(labels),
-            **{f"column {c}": cells.digest() for c, cells in data.columns.items()}}
+    return {
+        "plait": __version__,
+        "torch": torch.__version__.split("+")[0],
+        "seed": seed,
+        "spec": mark(json.dumps(spec, sort_keys=True).encode()),
+        "training": mark(json.dumps(options.to_json()).encode()),
+        "split": mark(parts.tobytes()),
+        "labels": mark(labels),
+        **{f"column {c}": cells.digest() for c, cells in data.columns.items()},
+    }
 
 
 class _checkpoints:
@@ -239,6 +306,11 @@ def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.nda
     names = [splits.PARTS[p] if p >= 0 else None for p in parts]
     buffer = io.BytesIO()
     pq.write_table(pa.table({"row": np.arange(len(table)), "part": names, "hash": table.row_hashes()}), buffer)
-    return {"report.html": report_page(predictor, table, result).encode("utf-8"),
-            "report.json": (json.dumps(report_json(predictor, result), indent=1, ensure_ascii=False) + "\n").encode("utf-8"),
-            "MODEL_CARD.md": model_card(predictor, result).encode("utf-8"), "splits.parquet": buffer.getvalue()}
+    return {
+        "report.html": report_page(predictor, table, result).encode("utf-8"),
+        "report.json": (json.dumps(report_json(predictor, result), indent=1, ensure_ascii=False) + "\n").encode(
+            "utf-8"
+        ),
+        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8"),
+        "splits.parquet": buffer.getvalue(),
+    }

@@ -1,4 +1,5 @@
 """Answers of a model for rows of a dataset: all inputs, or any subset of them by masking, from one encoding."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,8 +24,9 @@ def only(streams: dict[str, Tokens], columns: Subset) -> dict[str, Tokens]:
 
 
 @torch.no_grad()
-def answers(model: Model, data: Dataset, rows: np.ndarray, *, subsets: Sequence[Subset] | None = None,
-            batch_size: int = 64) -> dict[Subset, dict[str, np.ndarray]]:
+def answers(
+    model: Model, data: Dataset, rows: np.ndarray, *, subsets: Sequence[Subset] | None = None, batch_size: int = 64
+) -> dict[Subset, dict[str, np.ndarray]]:
     """{subset: {target: answer (rows, ...)}}, row i being rows[i]. Without `subsets`, all columns as one subset."""
     every = tuple(model.encoders)
     wanted = [every] if subsets is None else list(subsets)
@@ -33,7 +35,7 @@ def answers(model: Model, data: Dataset, rows: np.ndarray, *, subsets: Sequence[
     training = model.training
     model.eval()
     for start in range(0, len(rows), batch_size):
-        streams = model.encode(to_device(data.batch(rows[start:start + batch_size])["inputs"], device))
+        streams = model.encode(to_device(data.batch(rows[start : start + batch_size])["inputs"], device))
         for subset in wanted:
             for target, answer in model.answer(only(streams, subset)).items():
                 parts[subset][target].append(answer.cpu().numpy())
@@ -53,6 +55,8 @@ def embeddings(model: Model, data: Dataset, rows: np.ndarray, *, batch_size: int
     """(rows, width): one vector a row, from what is present in it."""
     device = next(model.parameters()).device
     model.eval()
-    parts = [model.top.embedding(model.encode(to_device(data.batch(rows[i:i + batch_size])["inputs"], device))).cpu()
-             for i in range(0, len(rows), batch_size)]
+    parts = [
+        model.top.embedding(model.encode(to_device(data.batch(rows[i : i + batch_size])["inputs"], device))).cpu()
+        for i in range(0, len(rows), batch_size)
+    ]
     return torch.cat(parts).float().numpy() if parts else np.zeros((0, model.width), np.float32)

@@ -4,6 +4,7 @@
 Efron 1979). Every metric is (R,), NaN where it is not defined (a class without rows, say). With unit weights they equal
 scikit-learn's, which the tests hold them to; scikit-learn computes one resample at a time, which is 100 times slower.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -26,8 +27,8 @@ def classification(probability: Array, truth: Array, weight: Array) -> dict[str,
     predicted; ROC AUC and average precision are means over classes, each against the rest (binary: of class 1)."""
     n, classes = probability.shape
     guess = probability.argmax(1)
-    confusion = _confusion(truth, guess, classes, weight)
-    hit, actual, said = np.einsum("rcc->rc", confusion), confusion.sum(2), confusion.sum(1)
+    true, claimed = np.eye(classes)[truth], np.eye(classes)[guess]
+    hit, actual, said = weight @ (true * claimed), weight @ true, weight @ claimed
     total = weight.sum(1)
     recall, precision = _ratio(hit, actual), _ratio(hit, said)
     f1 = _ratio(2 * hit, actual + said)
@@ -46,7 +47,7 @@ def classification(probability: Array, truth: Array, weight: Array) -> dict[str,
         "roc_auc": auc,
         "average_precision": ap,
         "log_loss": weight @ -np.log(chosen.clip(1e-15)) / total,
-        "brier": weight @ ((probability - np.eye(classes)[truth]) ** 2).sum(1) / total,
+        "brier": weight @ ((probability - true) ** 2).sum(1) / total,
         "ece": _calibration_error(probability.max(1), guess == truth, weight),
     }
 
@@ -96,7 +97,8 @@ def interval(values: Array, level: float = 0.95) -> tuple[float, float] | None:
 
 def confusion_matrix(probability: Array, truth: Array) -> Array:
     """(C, C) counts: rows are the truth, columns the prediction."""
-    return _confusion(truth, probability.argmax(1), probability.shape[1], np.ones((1, len(truth))))[0].astype(int)
+    classes = probability.shape[1]
+    return np.bincount(truth * classes + probability.argmax(1), minlength=classes**2).reshape(classes, classes)
 
 
 def roc_curve(score: Array, truth: Array) -> tuple[Array, Array]:
@@ -111,18 +113,21 @@ def roc_curve(score: Array, truth: Array) -> tuple[Array, Array]:
 def calibration_curve(confidence: Array, hit: Array, bins: int = 10) -> list[dict[str, Any]]:
     """For each filled bin of confidence: its mean confidence, the share that was right, and the rows in it."""
     place = _bins(confidence, bins)
-    return [{"confidence": float(confidence[place == b].mean()), "accuracy": float(hit[place == b].mean()),
-             "rows": int((place == b).sum())} for b in range(bins) if (place == b).any()]
-
-
-def _confusion(truth: Array, guess: Array, classes: int, weight: Array) -> Array:
-    pair = truth * classes + guess
-    counts = np.stack([np.bincount(pair, weights=w, minlength=classes**2) for w in weight])
-    return counts.reshape(len(weight), classes, classes)
+    return [
+        {
+            "confidence": float(confidence[place == b].mean()),
+            "accuracy": float(hit[place == b].mean()),
+            "rows": int((place == b).sum()),
+        }
+        for b in range(bins)
+        if (place == b).any()
+    ]
 
 
 def _ratio(top: Array, bottom: Array) -> Array:
-    return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom > 0)
+    undefined = np.full(np.broadcast(top, bottom).shape, np.nan)
+    ratio: Array = np.divide(top, bottom, out=undefined, where=bottom > 0)
+    return ratio
 
 
 def _mean(values: Array, known: Array) -> Array:
@@ -158,11 +163,13 @@ def _ranking(score: Array, truth: Array, weight: Array) -> tuple[Array, Array]:
 
 
 def _bins(confidence: Array, bins: int) -> Array:
-    return np.minimum((confidence * bins).astype(int), bins - 1)
+    place: Array = np.minimum((confidence * bins).astype(int), bins - 1)
+    return place
 
 
 def _calibration_error(confidence: Array, hit: Array, weight: Array, bins: int = 15) -> Array:
     """Expected calibration error over equal bins (Guo et al. 2017)."""
     place = np.eye(bins)[_bins(confidence, bins)]
-    gap: Array = weight @ (place * (confidence - hit)[:, None])
-    return np.abs(gap).sum(1) / weight.sum(1)
+    gap = weight @ (place * (confidence - hit)[:, None])
+    error: Array = np.abs(gap).sum(1) / weight.sum(1)
+    return error

@@ -1,4 +1,5 @@
 """Encode each input column, adapt its width, fuse, answer each target. This is the whole architecture."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -20,8 +21,14 @@ class Model(nn.Module):
     """inputs {column: Inputs} -> outputs {target: (B, ...)}. `heads` makes a new set of heads: a decision-level fusion
     needs one for each stream."""
 
-    def __init__(self, encoders: Mapping[str, Encoder], fusion: Fusion | Decision,
-                 heads: Callable[[], dict[str, Head]], *, width: int) -> None:
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        fusion: Fusion | Decision,
+        heads: Callable[[], dict[str, Head]],
+        *,
+        width: int,
+    ) -> None:
         super().__init__()
         self.width = width
         self.encoders = Named(encoders)
@@ -90,7 +97,9 @@ class DecisionLevel(nn.Module):
     """Each stream has its own heads, trained on the rows where it is present; the fusion says how much each one's
     answer counts. Heads over a null token learn the prior, which answers for rows with nothing present."""
 
-    def __init__(self, fusion: Decision, heads: Callable[[], dict[str, Head]], columns: list[str], *, width: int) -> None:
+    def __init__(
+        self, fusion: Decision, heads: Callable[[], dict[str, Head]], columns: list[str], *, width: int
+    ) -> None:
         super().__init__()
         self.fusion = fusion
         self.each = Named({c: Named(heads()) for c in columns})
@@ -116,5 +125,6 @@ class DecisionLevel(nn.Module):
             if target in targets:
                 y = targets[target]
                 losses[target] = prior.loss(default, y) + sum(
-                    self.each[c][target].loss(own[c], y) * present[c] for c in own)
+                    self.each[c][target].loss(own[c], y) * present[c] for c in own
+                )
         return outputs, losses

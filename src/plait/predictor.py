@@ -1,4 +1,5 @@
 """What a user holds: a fitted model that predicts, judges, embeds, is saved and loaded as one folder of data."""
+
 from __future__ import annotations
 
 import json
@@ -36,8 +37,12 @@ def assemble(spec: dict[str, Any], *, outside: bool = False) -> Model:
     width = spec["width"]
     encoders = {c: ENCODERS.build(s, outside=outside) for c, s in spec["inputs"].items()}
     fusion = FUSIONS.build(spec["fusion"], outside=outside, columns=list(encoders), width=width)
-    return Model(encoders, fusion, lambda: {t: HEADS.build(s, outside=outside, width=width)
-                                            for t, s in spec["outputs"].items()}, width=width)
+    return Model(
+        encoders,
+        fusion,
+        lambda: {t: HEADS.build(s, outside=outside, width=width) for t, s in spec["outputs"].items()},
+        width=width,
+    )
 
 
 class Predictor:
@@ -57,43 +62,75 @@ class Predictor:
         """Target column -> modality."""
         return self.schema.targets
 
-    def predict(self, table: Any, *, base: str | Path | None = None, allow_missing: bool = False, batch_size: int = 64,
-                quiet: bool = True) -> pd.DataFrame:
+    def predict(
+        self,
+        table: Any,
+        *,
+        base: str | Path | None = None,
+        allow_missing: bool = False,
+        batch_size: int = 64,
+        quiet: bool = True,
+    ) -> pd.DataFrame:
         """One row for each row of the table, in its order: a column for each target, and "status": "ok", or what was
         missing or broken. Any cell may be missing; in a list of dicts any key may. Raises PlaitError."""
         return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=False)
 
-    def predict_proba(self, table: Any, *, base: str | Path | None = None, allow_missing: bool = False,
-                      batch_size: int = 64, quiet: bool = True) -> pd.DataFrame:
+    def predict_proba(
+        self,
+        table: Any,
+        *,
+        base: str | Path | None = None,
+        allow_missing: bool = False,
+        batch_size: int = 64,
+        quiet: bool = True,
+    ) -> pd.DataFrame:
         """As `predict`, with a column "<target>: <class>" of probabilities for each class; numbers as they are."""
         return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=True)
 
-    def evaluate(self, table: Any, *, base: str | Path | None = None, batch_size: int = 64,
-                 quiet: bool = True) -> Evaluation:
+    def evaluate(
+        self, table: Any, *, base: str | Path | None = None, batch_size: int = 64, quiet: bool = True
+    ) -> Evaluation:
         """Metrics with 95 % bootstrap intervals over the labelled rows, for every subset of the inputs."""
         source = read_table(table, base=base)
         for target in self.targets:
             source.column(target)  # raises, naming the nearest column
         data, ledger = self._dataset(source, Progress(quiet=quiet), allow_missing=False, labelled=True)
-        result = evaluate(self.model, data, np.arange(len(source)), batch_size=batch_size)
+        result = evaluate(self.model, data, np.arange(len(source)), columns=list(self.inputs), batch_size=batch_size)
         if not result.targets:
             raise TableError(f"{source.name} holds no label that this model knows: nothing to judge.")
         result.bad_cells = ledger.to_json()
         return result
 
-    def embed(self, table: Any, *, base: str | Path | None = None, allow_missing: bool = False, batch_size: int = 64,
-              quiet: bool = True) -> np.ndarray:
+    def embed(
+        self,
+        table: Any,
+        *,
+        base: str | Path | None = None,
+        allow_missing: bool = False,
+        batch_size: int = 64,
+        quiet: bool = True,
+    ) -> np.ndarray:
         """(rows, width) float32: one vector a row, from what is present in it."""
         source = read_table(table, base=base)
         data, _ = self._dataset(source, Progress(quiet=quiet), allow_missing=allow_missing or isinstance(table, list))
         return embeddings(self.model, data, np.arange(len(source)), batch_size=batch_size)
 
-    def _predict(self, table: Any, base: str | Path | None, allow_missing: bool, batch_size: int, quiet: bool, *,
-                 probabilities: bool) -> pd.DataFrame:
+    def _predict(
+        self,
+        table: Any,
+        base: str | Path | None,
+        allow_missing: bool,
+        batch_size: int,
+        quiet: bool,
+        *,
+        probabilities: bool,
+    ) -> pd.DataFrame:
         import pandas as pd
 
         source = read_table(table, base=base)
-        data, ledger = self._dataset(source, Progress(quiet=quiet), allow_missing=allow_missing or isinstance(table, list))
+        data, ledger = self._dataset(
+            source, Progress(quiet=quiet), allow_missing=allow_missing or isinstance(table, list)
+        )
         found = next(iter(answers(self.model, data, np.arange(len(source)), batch_size=batch_size).values()))
         columns: dict[str, Any] = {}
         for target in self.targets:
@@ -120,14 +157,17 @@ class Predictor:
             status.append("; ".join(parts) or "ok")
         return status
 
-    def _dataset(self, table: Table, progress: Progress, *, allow_missing: bool,
-                 labelled: bool = False) -> tuple[Dataset, Ledger]:
+    def _dataset(
+        self, table: Table, progress: Progress, *, allow_missing: bool, labelled: bool = False
+    ) -> tuple[Dataset, Ledger]:
         frame = table.frame
         absent = [c for c in self.inputs if c not in frame.columns]
         if absent and len(table) and (not allow_missing or len(absent) == len(self.inputs)):
             error = unknown(f"column of {table.name}: the model's input", absent[0], frame.columns)
-            raise TableError(f"{table.name} has no column {absent[0]!r}, an input of this model. {error} Give the column, "
-                             f"with empty cells where there is nothing, or pass allow_missing=True (--allow-missing).")
+            raise TableError(
+                f"{table.name} has no column {absent[0]!r}, an input of this model. {error} Give the column, "
+                f"with empty cells where there is nothing, or pass allow_missing=True (--allow-missing)."
+            )
         for column in absent:
             frame = frame.assign(**{column: None})
         full = Table(frame, table.folder, table.name, table.index)
@@ -141,9 +181,12 @@ class Predictor:
 
     def summary(self, table: Any = None, *, base: str | Path | None = None) -> str:
         """The model in words and, for the first row of a table, every step with its shapes."""
-        lines = [f"plait model: {', '.join(self.inputs)} -> {', '.join(self.targets)}",
-                 f"  {sum(p.numel() for p in self.model.parameters()):,} parameters, fusion "
-                 f"{self.spec['fusion']['name']}, width {self.model.width}", str(self.schema)]
+        lines = [
+            f"plait model: {', '.join(self.inputs)} -> {', '.join(self.targets)}",
+            f"  {sum(p.numel() for p in self.model.parameters()):,} parameters, fusion "
+            f"{self.spec['fusion']['name']}, width {self.model.width}",
+            str(self.schema),
+        ]
         weights = self.model.weights()
         if weights:
             lines.append("  learned weights: " + ", ".join(f"{c} {w:.2f}" for c, w in weights.items()))
@@ -160,8 +203,11 @@ class Predictor:
         for column, encoder in self.model.encoders.items():
             tokens = encoder(batch["inputs"][column])
             arrays = ", ".join(f"{k} {shape(v)} {str(v.dtype)[6:]}" for k, v in batch["inputs"][column].items())
-            lines.append(f"  {column}: {str(one.frame[column][0])[:50]!r}\n    prepared {arrays}\n    {self.spec['inputs'][column]['name']}"
-                         f" -> tokens {shape(tokens.x)}, {int(tokens.mask.sum())} real -> adapted to width {self.model.width}")
+            lines.append(
+                f"  {column}: {str(one.frame[column][0])[:50]!r}\n    prepared {arrays}\n"
+                f"    {self.spec['inputs'][column]['name']} -> tokens {shape(tokens.x)}, {int(tokens.mask.sum())} real"
+                f" -> adapted to width {self.model.width}"
+            )
         streams = self.model.encode(batch["inputs"])
         lines.append(f"  fusion {self.spec['fusion']['name']} -> embedding {shape(self.model.top.embedding(streams))}")
         for target, answer in self.model.answer(streams).items():
@@ -176,11 +222,21 @@ class Predictor:
         files.check_writable(folder, replace=overwrite)
         facts: dict[str, bytes] = {}
         spec = _outsource(self.spec, facts)
-        about = {"format": FORMAT, "plait": __version__, "spec": spec, "schema": self.schema.to_json(),
-                 "record": self.record}
-        contents = {**(extra or {}), **facts, "plait.json": _json(about),
-                    "weights.safetensors": safetensors.torch.save(
-                        {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()})}
+        about = {
+            "format": FORMAT,
+            "plait": __version__,
+            "spec": spec,
+            "schema": self.schema.to_json(),
+            "record": self.record,
+        }
+        contents = {
+            **(extra or {}),
+            **facts,
+            "plait.json": _json(about),
+            "weights.safetensors": safetensors.torch.save(
+                {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
+            ),
+        }
         files.write_set(folder, contents, replace=overwrite)
         return folder
 
@@ -206,12 +262,13 @@ def load(folder: str | Path) -> Predictor:
     except PlaitError as error:
         raise ModelFormatError(f"{folder} cannot be built: {error}") from None
     except Exception as error:  # whatever a hostile or foreign folder brings about
-        raise ModelFormatError(f"{folder} is not a plait model: {type(error).__name__}: "
-                               f"{str(error).splitlines()[0] if str(error) else ''}") from None
+        raise ModelFormatError(
+            f"{folder} is not a plait model: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        ) from None
 
 
 def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8")
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
 def _outsource(spec: dict[str, Any], facts: dict[str, bytes]) -> dict[str, Any]:
@@ -228,5 +285,13 @@ def _outsource(spec: dict[str, Any], facts: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _insource(spec: dict[str, Any], contents: dict[str, bytes]) -> dict[str, Any]:
-    return {**spec, "inputs": {c: {k: contents[v["file"]].decode("utf-8") if isinstance(v, dict) and "file" in v else v
-                                   for k, v in part.items()} for c, part in spec["inputs"].items()}}
+    return {
+        **spec,
+        "inputs": {
+            c: {
+                k: contents[v["file"]].decode("utf-8") if isinstance(v, dict) and "file" in v else v
+                for k, v in part.items()
+            }
+            for c, part in spec["inputs"].items()
+        },
+    }

@@ -1,9 +1,11 @@
-"""From columns of a table to prepared cells by row: each distinct cell read once, on all cores; bad ones in the ledger."""
+"""From columns of a table to prepared cells by row: each distinct one read once, on all cores, bad ones in the ledger."""
+
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +32,13 @@ PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed prepar
 class ColumnCells:
     """The prepared cells of one column, by row. Cells live in a list, or memory-mapped on a shelf."""
 
-    def __init__(self, places: np.ndarray, cells: Sequence[Prepared] | None, shelf: Shelf | None = None,
-                 keys: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self,
+        places: np.ndarray,
+        cells: Sequence[Prepared] | None,
+        shelf: Shelf | None = None,
+        keys: Sequence[bytes] = (),
+    ) -> None:
         self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
         self._cells, self._shelf, self._keys = cells, shelf, keys
 
@@ -66,8 +73,10 @@ class Dataset:
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of these rows, in this order. Opens no media file."""
-        return {"inputs": {c: self.encoders[c].collate(cells.rows(rows)) for c, cells in self.columns.items()},
-                "targets": {t: y[rows] for t, y in self.targets.items()}}
+        return {
+            "inputs": {c: self.encoders[c].collate(cells.rows(rows)) for c, cells in self.columns.items()},
+            "targets": {t: y[rows] for t, y in self.targets.items()},
+        }
 
 
 def read_cells(table: Table, column: str, kind: str, rows: Sequence[int] | None = None) -> Iterator[Cell]:
@@ -101,8 +110,9 @@ def fingerprint(kind: str, encoder: Encoder) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def prepare(table: Table, encoders: Mapping[str, Encoder], *, store: Store, ledger: Ledger,
-            progress: Progress) -> dict[str, ColumnCells]:
+def prepare(
+    table: Table, encoders: Mapping[str, Encoder], *, store: Store, ledger: Ledger, progress: Progress
+) -> dict[str, ColumnCells]:
     """Every input column of a table, prepared. Bad cells are entered in the ledger and count as missing."""
     columns = {}
     for column, encoder in encoders.items():
@@ -112,8 +122,9 @@ def prepare(table: Table, encoders: Mapping[str, Encoder], *, store: Store, ledg
     return columns
 
 
-def _prepare_plain(table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger,
-                   progress: Progress) -> ColumnCells:
+def _prepare_plain(
+    table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger, progress: Progress
+) -> ColumnCells:
     """Cells that are quick to prepare: in memory, in this run."""
     part, values = modality(encoder.modality), table.column(column)
     places = np.full(len(values), -1, dtype=np.int64)
@@ -133,41 +144,61 @@ def _prepare_plain(table: Table, column: str, encoder: Encoder, store: Store, le
     return ColumnCells(places, encoder.prepare([part.read(raw) for raw in distinct]) if distinct else [])
 
 
-def _prepare_stored(table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger,
-                    progress: Progress) -> ColumnCells:
+def _prepare_stored(
+    table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger, progress: Progress
+) -> ColumnCells:
     """Cells that cost: each distinct content once, kept on a shelf."""
     values = table.column(column)
     where: dict[Any, list[int]] = {}
     for row, value in enumerate(values):
         where.setdefault(value if isinstance(value, str) else (type(value).__name__, str(value)), []).append(row)
     firsts = [rows[0] for rows in where.values()]
-    chunks = [firsts[i:i + CHUNK] for i in range(0, len(firsts), CHUNK)]
+    chunks = [firsts[i : i + CHUNK] for i in range(0, len(firsts), CHUNK)]
     shelf = store.shelf(fingerprint(encoder.modality, encoder))
-    places, keys = np.full(len(values), -1, dtype=np.int64), {}
+    places, once = np.full(len(values), -1, dtype=np.int64), _Once()
+    keys: dict[bytes, int] = {}
     ledger.filled[column] = 0
     began, before = time.perf_counter(), len(shelf)
     with progress.bar(f"Preparing {column}", len(firsts)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda chunk: _read_chunk(table, column, encoder, shelf, chunk), chunks)
-        for outcome, row in zip(_shelve(results, shelf, bar), firsts):  # in this order: the last pack is written at the end
-            rows = where[values[row] if isinstance(values[row], str) else (type(values[row]).__name__, str(values[row]))]
-            if outcome is None:
-                continue
-            ledger.filled[column] += len(rows)
-            if isinstance(outcome, bytes):
-                places[rows] = keys.setdefault(outcome, len(keys))
-            else:
-                ledger.note(column, values[row], rows, outcome)
+        results = pool.map(lambda chunk: _read_chunk(table, column, encoder, shelf, once, chunk), chunks)
+        outcomes = list(_shelve(results, shelf, bar))
+    for outcome, rows in zip(outcomes, where.values()):
+        if outcome is None:
+            continue
+        ledger.filled[column] += len(rows)
+        if isinstance(outcome, bytes) and outcome not in once.bad:
+            places[rows] = keys.setdefault(outcome, len(keys))
+        else:
+            ledger.note(column, values[rows[0]], rows, outcome if isinstance(outcome, str) else once.bad[outcome])
     new = len(shelf) - before
-    progress.say(f"  {column}: {ledger.filled[column]} cells, {len(keys)} distinct, {new} prepared now"
-                 f" in {time.perf_counter() - began:.1f} s")
+    progress.say(
+        f"  {column}: {ledger.filled[column]} cells, {len(keys)} distinct, {new} prepared now"
+        f" in {time.perf_counter() - began:.1f} s"
+    )
     return ColumnCells(places, None, shelf, list(keys))
 
 
-Outcome = bytes | str | None  # the key of a cell; why it is bad; or that it is missing
+Outcome = bytes | str | None  # the key of a cell; why it cannot be loaded; or that it is missing
 
 
-def _read_chunk(table: Table, column: str, encoder: Encoder, shelf: Shelf,
-                rows: list[int]) -> list[tuple[Outcome, Prepared | None]]:
+class _Once:
+    """Which worker reads a content that several cells have: the first that meets it. And which contents are bad."""
+
+    def __init__(self) -> None:
+        self.bad: dict[bytes, str] = {}
+        self._met: set[bytes] = set()
+        self._lock = threading.Lock()
+
+    def first(self, key: bytes) -> bool:
+        with self._lock:
+            new = key not in self._met
+            self._met.add(key)
+            return new
+
+
+def _read_chunk(
+    table: Table, column: str, encoder: Encoder, shelf: Shelf, once: _Once, rows: list[int]
+) -> list[tuple[Outcome, Prepared | None]]:
     """In a worker: load, and read and prepare what the shelf does not hold yet."""
     part, values = modality(encoder.modality), table.frame[column]
     outcomes: list[Outcome] = []
@@ -176,11 +207,15 @@ def _read_chunk(table: Table, column: str, encoder: Encoder, shelf: Shelf,
         try:
             raw = part.load(values[row], Path(table.folder))
             key = None if raw is None else hashlib.blake2b(raw, digest_size=16).digest()
-            if key is not None and key not in shelf:
-                fresh[i] = part.read(raw, enough=encoder.enough)
-            outcomes.append(key)
         except MediaError as error:
             outcomes.append(str(error))
+            continue
+        outcomes.append(key)
+        if key is not None and key not in shelf and once.first(key):
+            try:
+                fresh[i] = part.read(raw, enough=encoder.enough)
+            except MediaError as error:
+                once.bad[key] = str(error)
     prepared = dict(zip(fresh, encoder.prepare(list(fresh.values())))) if fresh else {}
     return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]
 
@@ -191,7 +226,7 @@ def _shelve(results: Iterator[list[tuple[Outcome, Prepared | None]]], shelf: She
     size, last = 0, time.monotonic()
     for chunk in results:
         for outcome, prepared in chunk:
-            if prepared is not None and isinstance(outcome, bytes) and outcome not in waiting and outcome not in shelf:
+            if prepared is not None and isinstance(outcome, bytes):
                 waiting[outcome] = prepared
                 size += sum(v.nbytes for v in prepared.values())
             yield outcome

@@ -1,4 +1,5 @@
 """What a person sees while work goes on: lines and progress bars, on standard error, so standard output stays clean."""
+
 from __future__ import annotations
 
 import sys
@@ -49,8 +50,15 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Rich
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
-                   TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         with Rich(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(title, total=total, completed=start, note="", unit=unit)
             yield _Drawn(progress, task)

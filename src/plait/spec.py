@@ -4,6 +4,7 @@ A spec is a name or {"name": ..., **options}. An option belongs to `learn` (how 
 training cells) or to the constructor; what `learn` returns are constructor arguments too. A completed spec holds
 constructor arguments only, all of them plain JSON: it is what a model folder keeps.
 """
+
 from __future__ import annotations
 
 import inspect
@@ -91,7 +92,7 @@ def _options(function: Any) -> dict[str, inspect.Parameter]:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """A spec from the command line: NAME or NAME:option=value,option=value. Values are JSON where they parse as JSON."""
+    """A spec from the command line: NAME or NAME:option=value,option=value. Values are JSON where they parse as it."""
     name, _, rest = text.partition(":")
     spec: dict[str, Any] = {"name": name}
     parts: list[str] = []

@@ -4,6 +4,7 @@ The legend, used in every docstring:
     B rows of a batch   N tokens of a cell   D width of a token   M modalities (input columns)   C classes or channels
     T time steps        H, W height and width of a picture
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ class Tokens(NamedTuple):
 
     x: Tensor  # (B, N, D)
     mask: Tensor  # (B, N) bool, True where a token is real
-    position: Tensor | None = None  # (B, N, 3): seconds, row, column (the last two in 0..1); NaN where it has no meaning
+    position: Tensor | None = None  # (B, N, 3): seconds, row, column (these two in 0..1); NaN where without meaning
 
 
 class Wave(NamedTuple):

@@ -58,7 +58,8 @@ TRICKY: dict[str, tuple[list[Any], str]] = {  # column -> values, its modality a
 
 
 def table(columns: dict[str, Any]) -> Table:
-    return read_table(pd.DataFrame({k: pd.Series(v if hasattr(v, "dtype") else list(v), dtype=None if hasattr(v, "dtype") else object)
+    return read_table(pd.DataFrame({k: pd.Series(v if hasattr(v, "dtype") else list(v),
+                                                 dtype=None if hasattr(v, "dtype") else object)
                                     for k, v in columns.items()}))
 
 
@@ -75,9 +76,11 @@ def test_a_tricky_column_is_what_a_person_would_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("values, expected", [
-    (["a", "b"] * 30, "category"), ([i % 3 for i in range(N)], "category"), ([i % 3 * 1.0 for i in range(N)], "category"),
+    (["a", "b"] * 30, "category"), ([i % 3 for i in range(N)], "category"),
+    ([i % 3 * 1.0 for i in range(N)], "category"),
     (["0", "1"] * 30, "category"), ([True, False] * 30, "category"), ([i * 0.37 for i in range(N)], "number"),
-    (SHUFFLED, "number"), ([["a"], []] * 30, "labels"), (["same"] * N, "category"), ([f"{i % 15:03d}" for i in range(N)], "category"),
+    (SHUFFLED, "number"), ([["a"], []] * 30, "labels"), (["same"] * N, "category"),
+    ([f"{i % 15:03d}" for i in range(N)], "category"),
 ], ids=str)
 def test_a_target_is_what_a_person_would_say(values: list[Any], expected: str) -> None:
     assert infer(table({"x": TARGET["x"], "it": values}), targets=["it"]).targets == {"it": expected}
@@ -86,13 +89,15 @@ def test_a_target_is_what_a_person_would_say(values: list[Any], expected: str) -
 def test_pandas_dtypes_are_understood() -> None:
     columns = {"cat": pd.Series(pd.Categorical(list("abc") * 20)), "whole": pd.Series([1, None, 3] * 20, dtype="Int64"),
                "string": pd.Series(["some words", None, "other words"] * 20, dtype="string"),
-               "flag": pd.Series([True, None, False] * 20, dtype="boolean"), "f32": pd.Series(np.linspace(0, 1, N, dtype=np.float32))}
+               "flag": pd.Series([True, None, False] * 20, dtype="boolean"),
+               "f32": pd.Series(np.linspace(0, 1, N, dtype=np.float32))}
     assert infer(table({**TARGET, **columns}), targets=["y"]).inputs == {
         "x": "number", "cat": "category", "whole": "number", "string": "category", "flag": "category", "f32": "number"}
 
 
 def test_only_the_named_inputs_are_inputs() -> None:
-    schema = infer(table({**TARGET, "id": TRICKY["ids of letters"][0], "z": SHUFFLED}), targets=["y"], inputs=["id", "x"])
+    schema = infer(table({**TARGET, "id": TRICKY["ids of letters"][0], "z": SHUFFLED}), targets=["y"],
+                   inputs=["id", "x"])
     assert schema.inputs == {"x": "number", "id": "text"}
     assert schema.columns[3].role == "skip" and "not among" in schema.columns[3].reason
 
@@ -119,10 +124,13 @@ def test_several_targets_and_json() -> None:
 
 
 @pytest.mark.parametrize("options, said", [
-    ({"targets": ["yy"]}, "Unknown column.*'yy'.*Did you mean 'y'"), ({"targets": ["y"], "inputs": ["X"]}, "Did you mean 'x'"),
-    ({"targets": ["y"], "keys": {"group": "wo"}}, "Unknown column"), ({"targets": ["y"], "modalities": {"q": "text"}}, "Unknown column"),
+    ({"targets": ["yy"]}, "Unknown column.*'yy'.*Did you mean 'y'"),
+    ({"targets": ["y"], "inputs": ["X"]}, "Did you mean 'x'"),
+    ({"targets": ["y"], "keys": {"group": "wo"}}, "Unknown column"),
+    ({"targets": ["y"], "modalities": {"q": "text"}}, "Unknown column"),
     ({"targets": ["y"], "modalities": {"x": "txt"}}, "Unknown modality 'txt'. Did you mean 'text'"),
-    ({"targets": []}, "No target given"), ({"targets": ["y"], "inputs": ["y", "x"]}, "both as a target and as an input"),
+    ({"targets": []}, "No target given"), ({"targets": ["y"], "inputs": ["y", "x"]},
+                                           "both as a target and as an input"),
     ({"targets": ["y", "x"]}, "No input column is left"), ({"targets": ["gone"]}, "all 60 labels are missing"),
     ({"targets": ["odd"]}, "cannot tell what values like"),
 ], ids=str)

@@ -64,7 +64,7 @@ def test_a_pack_that_failed_half_way_leaves_nothing(tmp_path: Path, monkeypatch:
         save(path, values)
 
     monkeypatch.setattr(module.np, "save", full)
-    with pytest.raises(OutputError, match="No space left on device.*PLAIT_CACHE"):
+    with pytest.raises(OutputError, match=r"No space left on device.*PLAIT_CACHE"):
         shelf.add([key(2)], [cell(2)])
     monkeypatch.undo()
     assert key(2) not in shelf and len(list((tmp_path / "f").iterdir())) == 2

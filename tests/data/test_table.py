@@ -15,7 +15,8 @@ import pytest
 from plait.data.table import Table, read_table
 from plait.errors import TableError, UnknownNameError
 
-ROWS = [{"a": "0008", "b": "ü, \"q\"\nnext", "番茄": "NA"}, {"a": "None", "b": "", "番茄": None}, {"a": "nan", "b": " x ", "番茄": "1e5"}]
+ROWS = [{"a": "0008", "b": "ü, \"q\"\nnext", "番茄": "NA"}, {"a": "None", "b": "", "番茄": None},
+        {"a": "nan", "b": " x ", "番茄": "1e5"}]
 
 
 def columns(table: Table) -> dict[str, list[Any]]:
@@ -27,8 +28,13 @@ EXPECTED = {c: [row[c] for row in ROWS] for c in ROWS[0]}
 
 def delimited(separator: str = ",", end: str = "\n", last: str = "\n") -> str:
     """ROWS by hand: None is an empty cell, "" a quoted empty one."""
-    quote = lambda v: "" if v is None else '"' + v.replace('"', '""') + '"' if v == "" or set(v) & set(f'{separator}"\n') else v  # noqa: E731
-    return end.join(separator.join(map(quote, line)) for line in [list(ROWS[0]), *(list(r.values()) for r in ROWS)]) + last
+    def quote(value: str | None) -> str:
+        if value and not set(value) & set(f'{separator}"\n'):
+            return value
+        return "" if value is None else '"' + value.replace('"', '""') + '"'
+
+    return end.join(separator.join(map(quote, line))
+                    for line in [list(ROWS[0]), *(list(r.values()) for r in ROWS)]) + last
 
 
 @pytest.mark.parametrize("separator", [",", ";", "|", "\t"])
@@ -85,7 +91,8 @@ def test_a_ragged_row_is_refused_with_its_line(text: str, line: int, said: str, 
 
 
 @pytest.mark.parametrize("name, content, said", [
-    ("t.csv", b"", "is empty"), ("t.csv", b" \n\n ", "is empty"), ("t.jsonl", b"", "is empty"), ("t.parquet", b"PAR1", "Cannot read"),
+    ("t.csv", b"", "is empty"), ("t.csv", b" \n\n ", "is empty"), ("t.jsonl", b"", "is empty"),
+    ("t.parquet", b"PAR1", "Cannot read"),
     ("t.csv", b"a,b,a\n1,2,3\n", "more than one column named 'a'"), ("t.jsonl", b'{"a": 1}\nfoo\n', "line 2: not JSON"),
     ("t.jsonl", b'{"a": 1}\n\n[1]\n', "line 3: found a list"), ("t.jsonl", b'{"a":' + b"[" * 100_000, "Cannot read"),
     ("t.xlsx", b"x", "'.xlsx' are not read"), ("table", b"a,b", "'nothing' are not read"),
@@ -142,7 +149,8 @@ def test_whole_numbers_with_gaps_stay_whole(write: Callable[..., Path]) -> None:
         assert columns(read_table(source)) == {"n": [2**60 + 1, None]}
 
 
-@pytest.mark.parametrize("index", [["x", "x", "y"], [7, 3, 5], pd.MultiIndex.from_tuples([(1, "a"), (1, "a"), (2, "b")])], ids=str)
+@pytest.mark.parametrize("index", [["x", "x", "y"], [7, 3, 5],
+                                   pd.MultiIndex.from_tuples([(1, "a"), (1, "a"), (2, "b")])], ids=str)
 def test_rows_go_by_position_whatever_the_index_is(index: Any) -> None:
     frame = pd.DataFrame({1: [10, 20, 30], ("m", "n"): list("abc")}, index=index)
     table = read_table(frame)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 from PIL import ImageOps
+from tests.conftest import encoded, picture
 
 from plait.errors import MediaError
 from plait.modalities import image as module
 from plait.modalities import modality
-from tests.conftest import encoded, picture
 
 READ = modality("image").read
 GREY = np.repeat(np.linspace(0, 255, 6).astype(np.uint8)[None, :, None], 4, axis=0)  # (4, 6, 1)
@@ -29,16 +29,21 @@ def saved(image: Pillow.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 def png(width: int, height: int, data: bytes = b"", depth: int = 8, colour: int = 2, *more: bytes) -> bytes:
     """A PNG whose header claims what it likes. `more`: type + content of further chunks."""
-    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunk(m[:4], m[4:]) for m in more) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    extra = b"".join(chunk(m[:4], m[4:]) for m in more)
+    return b"\x89PNG\r\n\x1a\n" + head + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def is_picture(cell: np.ndarray, shape: tuple[int, int]) -> bool:
     return cell.dtype == np.uint8 and cell.shape == (*shape, 3) and bool(cell.flags["C_CONTIGUOUS"])
 
 
-@pytest.mark.parametrize("kind, options", [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}),
+@pytest.mark.parametrize("kind, options", [("PNG", {}), ("BMP", {}), ("TIFF", {}),
+                                           ("TIFF", {"compression": "tiff_lzw"}),
                                            ("WEBP", {"lossless": True})], ids=str)
 def test_lossless_formats_give_the_same_pixels(kind: str, options: dict[str, Any]) -> None:
     cell = READ(encoded(picture(11, 7), kind, **options))
@@ -62,13 +67,15 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     exif = Pillow.Exif()
     exif[0x0112] = orientation
     stored = saved(upright, "PNG", exif=exif)
-    turns = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
+    turns = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
+             7: "TRANSVERSE",
              8: "ROTATE_90"}
     expected = upright.transpose(Pillow.Transpose[turns[orientation]]) if orientation in turns else upright
     assert np.array_equal(READ(stored), np.asarray(expected))
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense", b"Exif\0\0II*\0" + b"\xff" * 40])
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense",
+                                  b"Exif\0\0II*\0" + b"\xff" * 40])
 def test_a_broken_exif_block_is_no_matter(exif: bytes) -> None:
     for kind in ("JPEG", "PNG"):
         assert is_picture(READ(encoded(picture(), kind, exif=exif)), (12, 16))
@@ -165,15 +172,20 @@ def test_the_name_does_not_matter_but_the_bytes_do() -> None:
 
 
 NO_PICTURES = {
-    "HTML": (b"\n <!DOCTYPE html><p>Not found", "HTML page"), "html": (b"<HTML><p>404", "HTML page"), "text": (b"hello", "not a picture"),
+    "HTML": (b"\n <!DOCTYPE html><p>Not found", "HTML page"), "html": (b"<HTML><p>404", "HTML page"),
+    "text": (b"hello", "not a picture"),
     "SVG": (b"<svg xmlns='x'/>", "SVG.*PNG first"), "XML": (b"<?xml version='1.0'?><svg/>", "SVG"),
-    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"), "PDF": (b"%PDF-1.4", "not a picture"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+    "PDF": (b"%PDF-1.4", "not a picture"),
     "PPM": (b"P6 1 1 255 abc", "not a picture"), "ICO": (saved(Pillow.new("RGB", (16, 16)), "ICO"), "not a picture"),
-    "DDS": (saved(Pillow.new("RGB", (16, 16)), "DDS"), "not a picture"), "TGA": (saved(Pillow.new("RGB", (16, 16)), "TGA"), "not a picture"),
+    "DDS": (saved(Pillow.new("RGB", (16, 16)), "DDS"), "not a picture"),
+    "TGA": (saved(Pillow.new("RGB", (16, 16)), "TGA"), "not a picture"),
     "signature only": (b"\x89PNG\r\n\x1a\n", "."), "no width": (png(0, 5), "."), "no height": (png(5, 0), "."),
-    "50 000 square": (png(50_000, 50_000), "more than 50 million pixels"), "13 000 square": (png(13_000, 13_000, b"x" * 10), "more than 50 million"),
+    "50 000 square": (png(50_000, 50_000), "more than 50 million pixels"),
+    "13 000 square": (png(13_000, 13_000, b"x" * 10), "more than 50 million"),
     "9 400 square of bits": (png(9_400, 9_400, depth=1, colour=0), "more than 50 million"),
-    "2^31 wide": (png(2**31 - 1, 1), "."), "text bomb": (png(8, 8, zlib.compress(b"\0" * 200), 8, 2, b"zTXtk\0\0" + zlib.compress(b"\0" * 2**26)), "."),
+    "2^31 wide": (png(2**31 - 1, 1), "."),
+    "text bomb": (png(8, 8, zlib.compress(b"\0" * 200), 8, 2, b"zTXtk\0\0" + zlib.compress(b"\0" * 2**26)), "."),
     "claims more than it holds": (png(4000, 4000, zlib.compress(b"\0" * 30)), "damaged"),
 }
 
@@ -191,7 +203,7 @@ def test_what_is_no_picture_is_refused_quickly(case: str) -> None:
 @pytest.mark.parametrize("share", [0.05, 0.5])
 def test_a_cut_file_is_refused(kind: str, share: float) -> None:
     raw = encoded(picture(64, 64), kind)
-    with pytest.raises(MediaError, match="damaged|not a picture"):
+    with pytest.raises(MediaError, match=r"damaged|not a picture"):
         READ(raw[: int(len(raw) * share)])
 
 
@@ -217,7 +229,8 @@ def test_less_detail_is_read_where_little_is_enough(monkeypatch: pytest.MonkeyPa
     assert less.shape[1] / less.shape[0] == pytest.approx(1.5, rel=0.02)
     small = ImageOps.fit(Pillow.fromarray(whole), (less.shape[1], less.shape[0]), Pillow.Resampling.BOX)
     assert np.abs(np.asarray(small).astype(int) - less).mean() < 4
-    assert np.array_equal(modality("image").read(encoded(picture(99, 88)), enough=8), picture(99, 88))  # PNG cannot skip
+    assert np.array_equal(modality("image").read(encoded(picture(99, 88)), enough=8),
+                          picture(99, 88))  # PNG cannot skip
     monkeypatch.setattr(module, "MAX_PIXELS", 512 * 768 - 1)
     with pytest.raises(MediaError, match="768 x 512 pixels"):
         modality("image").read(encoded(picture(512, 768), "JPEG"), enough=64)

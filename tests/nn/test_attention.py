@@ -23,7 +23,8 @@ MASK = length_mask(LENGTHS, 7)
 def by_torch(attention: Attention, x: Tensor, mask: Tensor, memory: Tensor) -> Tensor:
     heads = lambda t: t.unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # noqa: E731
     key, value = attention.key_value(memory).chunk(2, -1)
-    out = F.scaled_dot_product_attention(heads(attention.query(x)), heads(key), heads(value), attn_mask=mask[:, None, None, :])
+    out = F.scaled_dot_product_attention(heads(attention.query(x)), heads(key), heads(value),
+                                         attn_mask=mask[:, None, None, :])
     return attention.out(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -111,7 +112,8 @@ def test_batch_norm_equals_that_of_torch_where_there_is_enough_to_norm() -> None
         x = torch.randn(4, 3, 5, 6) * 3 + 1
         assert torch.allclose(ours(x), theirs(x), atol=1e-5)
     assert torch.allclose(ours.eval()(x), theirs.eval()(x), atol=1e-5)
-    assert all(torch.allclose(ours.state_dict()[f"norm.{k}"], theirs.state_dict()[k]) for k in ("running_mean", "running_var", "weight", "bias"))
+    assert all(torch.allclose(ours.state_dict()[f"norm.{k}"],
+                              theirs.state_dict()[k]) for k in ("running_mean", "running_var", "weight", "bias"))
 
 
 def test_batch_norm_of_next_to_nothing_uses_and_keeps_its_statistics() -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ def test_the_scale_is_the_mean_and_standard_deviation_of_what_is_present() -> No
     assert found["mean"] == pytest.approx(VALUES.mean()) and found["std"] == pytest.approx(VALUES.std())
 
 
-@pytest.mark.parametrize("cells, expected", [([], (0, 1)), ([None], (0, 1)), ([3.0], (3, 1)), ([3.0, 3.0], (3, 1)), ([0.0], (0, 1)),
-                                             ([1e308, -1e308], (0, 1e308)), ([1e308, 1e308], (1e308, 1)), ([5e-324, 0.0], None)], ids=str)
+@pytest.mark.parametrize("cells, expected", [([], (0, 1)), ([None], (0, 1)), ([3.0], (3, 1)), ([3.0, 3.0], (3, 1)),
+                                             ([0.0], (0, 1)),
+                                             ([1e308, -1e308], (0, 1e308)), ([1e308, 1e308], (1e308, 1)),
+                                             ([5e-324, 0.0], None)], ids=str)
 def test_the_scale_of_odd_columns_is_usable(cells: list[float | None], expected: tuple[float, float] | None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -34,7 +37,8 @@ def test_the_scale_of_odd_columns_is_usable(cells: list[float | None], expected:
 
 def test_values_are_standardised_in_double_precision_and_clipped() -> None:
     year = Scale(mean=2.0**40, std=1.0)  # float32 would not tell these apart
-    assert [p["value"].tolist() for p in year.prepare([2.0**40 + 0.5, 2.0**40 - 1, 2.0**41, 0.0])] == [[0.5], [-1.0], [CLIP], [-CLIP]]
+    ready = year.prepare([2.0**40 + 0.5, 2.0**40 - 1, 2.0**41, 0.0])
+    assert [p["value"].tolist() for p in ready] == [[0.5], [-1.0], [CLIP], [-CLIP]]
     assert year.prepare([1.0])[0]["value"].dtype == np.float32
 
 
@@ -43,7 +47,7 @@ def test_piecewise_is_equation_1_of_the_paper() -> None:
     encoder = NumberPiecewise(edges=edges, width=4)
     for x in (-5.0, 0.0, 0.25, 1.0, 2.0, 3.0, 9.0, 10.0, 99.0):
         expected = []
-        for t, (low, high) in enumerate(zip(edges, edges[1:]), start=1):
+        for t, (low, high) in enumerate(pairwise(edges), start=1):
             if x < low and t > 1:
                 expected.append(0.0)
             elif x >= high and t < len(edges) - 1:
@@ -79,4 +83,5 @@ def test_periodic_is_the_formula_of_the_paper() -> None:
     features = torch.cat([v[:, None], torch.sin(angle), torch.cos(angle)], 1)
     expected = torch.relu(features @ encoder.out.weight.T + encoder.out.bias)
     found = encoder(encoder.collate([*encoder.prepare(cells), None]))
-    assert torch.allclose(found.x[:3, 0], expected, atol=1e-5) and found.mask.tolist() == [[True], [True], [True], [False]]
+    assert torch.allclose(found.x[:3, 0], expected, atol=1e-5)
+    assert found.mask.tolist() == [[True], [True], [True], [False]]

@@ -4,17 +4,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.conftest import tone
 
 from plait.nn import rows
 from plait.nn.spectrum import FFT, FLOOR, HOP, RATE, WINDOW, LogMel, mel_filters
 from plait.types import Wave
-from tests.conftest import tone
 
 BANDS = 64
 
 
 def log_mel(**options: float) -> LogMel:
-    return LogMel(**{"bands": BANDS, "seconds": 10.0, "gain": 0.0, "noise": 0.0, "time_mask": 0.0, "band_mask": 0.0, **options})  # type: ignore[arg-type]
+    return LogMel(**{"bands": BANDS, "seconds": 10.0, "gain": 0.0, "noise": 0.0, "time_mask": 0.0, "band_mask": 0.0,
+                     **options})  # type: ignore[arg-type]
 
 
 def edges(bands: int) -> np.ndarray:
@@ -27,7 +28,8 @@ def edges(bands: int) -> np.ndarray:
 def test_it_equals_the_short_time_fourier_transform_of_torch(seconds: float) -> None:
     samples = np.random.default_rng(0).normal(size=round(seconds * RATE)).astype(np.float32) * 0.1
     found = log_mel().prepare([Wave(samples, RATE)])[0]["mel"]
-    spectrum = torch.stft(torch.from_numpy(samples), FFT, HOP, WINDOW, torch.hann_window(WINDOW), center=True, pad_mode="constant", return_complex=True)
+    spectrum = torch.stft(torch.from_numpy(samples), FFT, HOP, WINDOW, torch.hann_window(WINDOW), center=True,
+                          pad_mode="constant", return_complex=True)
     expected = np.log10(spectrum.abs().square().T.numpy() @ mel_filters(BANDS) + FLOOR)
     assert found.dtype == np.float16 and found.shape == expected.shape
     np.testing.assert_allclose(found.astype(np.float32), expected, atol=0.01)
@@ -66,7 +68,8 @@ def test_ten_times_the_amplitude_is_two_more() -> None:
     assert float(loud) - float(soft) == pytest.approx(2, abs=0.01)
 
 
-@pytest.mark.parametrize("samples", [np.zeros(1), np.zeros(5), np.zeros(8000), np.full(3, 0.5), tone(440, 0.003)], ids=len)
+@pytest.mark.parametrize("samples", [np.zeros(1), np.zeros(5), np.zeros(8000), np.full(3, 0.5), tone(440, 0.003)],
+                         ids=len)
 @pytest.mark.parametrize("rate", [4_000, 16_000, 384_000])
 def test_silence_and_a_moment_are_finite(samples: np.ndarray, rate: int) -> None:
     mel = log_mel().prepare([Wave(samples.astype(np.float32), rate)])[0]["mel"]
@@ -83,7 +86,8 @@ def test_only_the_first_seconds_are_heard() -> None:
 
 def batch(mel: LogMel) -> rows.Inputs:  # type: ignore[name-defined]
     noise = np.random.default_rng(0).normal(size=RATE * 2).astype(np.float32) * 0.1
-    return mel.collate([p for n in (2.0, 1.0, 0.4) for p in mel.prepare([Wave(noise[: round(n * RATE)], RATE)])] + [None])
+    return mel.collate([p for n in (2.0, 1.0, 0.4) for p in mel.prepare([Wave(noise[: round(n * RATE)], RATE)])]
+                       + [None])
 
 
 def test_no_augmentation_leaves_the_spectrum() -> None:

@@ -16,7 +16,8 @@ from tokenizers import Tokenizer, pre_tokenizers
 from plait.nn import subwords
 from plait.nn.subwords import HIDDEN, PAD, SPECIAL, START, Subwords
 
-TEXTS = ["a ripe tomato", "une tomate mûre", "一个成熟的番茄", "มะเขือเทศสุก", "طماطم ناضجة", "ripe tomatoes, 12.50 €", "👩‍👩‍👧 🍅🍅", "two  spaces\tand\nlines",
+TEXTS = ["a ripe tomato", "une tomate mûre", "一个成熟的番茄", "มะเขือเทศสุก", "طماطم ناضجة", "ripe tomatoes, 12.50 €",
+         "👩‍👩‍👧 🍅🍅", "two  spaces\tand\nlines",
          "पका हुआ टमाटर", "ＦＵＬＬ　ｗｉｄｔｈ ﬁ", "a1b22 c3", "", " ", "\0\x1b", "don't", "e\u0301\u0301"] * 3
 UNSEEN = ["Ω≈ç√∫", "ꦲꦤꦕꦫꦏ", "日本語のテキスト", "<s>[MASK]</s>", "1234567890" * 3, "\U0010ffff"]
 
@@ -26,7 +27,7 @@ def learned(**options: Any) -> dict[str, Any]:
 
 
 def byte_of() -> dict[str, int]:
-    """The printable character that stands for each byte (Radford et al. 2019): the printable bytes themselves, then from 256 on."""
+    """The character that stands for each byte (Radford et al. 2019): itself where printable, else from 256 on."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in printable]
     return {**{chr(b): b for b in printable}, **{chr(256 + i): b for i, b in enumerate(others)}}
@@ -46,12 +47,14 @@ def test_the_bytes_are_all_in_the_alphabet() -> None:
 def test_any_text_is_in_its_tokens_whole(text: str) -> None:
     tokenizer = Tokenizer.from_str(learned()["tokenizer"])
     normal = unicodedata.normalize("NFKC", text).lower()
-    assert decoded(tokenizer, text).replace(" ", "") == normal.replace(" ", "")  # words and digits are given a space before them
+    # words and digits are given a space before them
+    assert decoded(tokenizer, text).replace(" ", "") == normal.replace(" ", "")
 
 
 def test_other_texts_have_other_tokens() -> None:
     words = Subwords(**{**learned(), "rare": []}, tokens=64, hide=0.0)
-    texts = sorted({unicodedata.normalize("NFKC", t).lower() for t in [*TEXTS, *UNSEEN, "a 1 b 2", "a1b2", "12", "1 2", "to mato", "tomato"]})
+    texts = sorted({unicodedata.normalize("NFKC", t).lower()
+                    for t in [*TEXTS, *UNSEEN, "a 1 b 2", "a1b2", "12", "1 2", "to mato", "tomato"]})
     assert len({tuple(p["ids"].tolist()) for p in words.prepare(texts)}) == len(texts)
 
 
@@ -70,7 +73,8 @@ def test_what_is_frequent_is_one_token() -> None:
 
 def test_case_is_kept_where_it_is_to_be() -> None:
     for lowercase, same in ((True, True), (False, False)):
-        a, b = Subwords(**{**learned(lowercase=lowercase), "rare": []}, tokens=64, hide=0.0).prepare(["Tomato", "tomato"])
+        a, b = Subwords(**{**learned(lowercase=lowercase), "rare": []}, tokens=64,
+                        hide=0.0).prepare(["Tomato", "tomato"])
         assert (a["ids"].tolist() == b["ids"].tolist()) == same
 
 
@@ -83,7 +87,8 @@ def test_learning_is_the_same_in_every_process() -> None:
     code = ("import hashlib, json\nfrom tests.nn.test_subwords import learned\n"
             "print(hashlib.sha256(json.dumps(learned(), sort_keys=True).encode()).hexdigest())")
     env = {**os.environ, "PYTHONHASHSEED": "12345", "TOKENIZERS_PARALLELISM": "true"}
-    other = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.strip()
+    other = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
+                           check=True).stdout.strip()
     assert other == hashlib.sha256(json.dumps(learned(), sort_keys=True).encode()).hexdigest()
 
 

@@ -120,4 +120,4 @@ def test_options_are_checked_by_name_and_range() -> None:
     for bad in ({"epochs": 0}, {"learning_rate": -1.0}, {"modality_dropout": 1.0}, {"precision": "fp8"}):
         with pytest.raises(PlaitError):
             Options.of(bad)
-    assert Options(batch_size=32).epochs_for(457) == 80 and Options(batch_size=32).epochs_for(10**6) == 8
+    assert Options(batch_size=32).epochs_for(457) == 40 and Options(batch_size=32).epochs_for(10**6) == 8

@@ -1,4 +1,5 @@
 """The command line: a thin skin over plait.fit and the predictor. Loads no torch before a command needs it."""
+
 from __future__ import annotations
 
 import sys

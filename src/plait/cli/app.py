@@ -1,4 +1,5 @@
 """The commands, their options and their help."""
+
 from __future__ import annotations
 
 import json
@@ -7,10 +8,17 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="From a table of text, pictures, sound, numbers and categories to a measured multimodal model.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="From a table of text, pictures, sound, numbers and categories to a measured multimodal model.",
+)
 
-TABLE = Annotated[str, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file; paths in cells are taken from its folder.")]
+TABLE = Annotated[
+    str, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file; paths in cells are taken from its folder.")
+]
 MODEL = Annotated[Path, typer.Argument(help="The folder of a model.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing while working.")]
@@ -36,38 +44,61 @@ def _columns(given: list[str]) -> dict[str, str | None] | None:
 
 
 @app.command()
-def fit(table: TABLE,
-        target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")],
-        input: Annotated[list[str], typer.Option(help="A column to predict from; COLUMN=MODALITY to say what it is. All "
-                                                      "others when none is given.")] = [],
-        encoder: Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")] = [],
-        head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
-        fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "attention",
-        train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
-        split_column: Annotated[Optional[str], typer.Option(help="A column that says train, valid or test.")] = None,
-        group: Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")] = None,
-        time: Annotated[Optional[str], typer.Option(help="The earliest rows here train, the latest test.")] = None,
-        valid: Annotated[float, typer.Option(help="Share of the rows for early stopping.")] = 0.15,
-        test: Annotated[float, typer.Option(help="Share of the rows held out for judging.")] = 0.15,
-        seed: Annotated[int, typer.Option(help="Same data and seed, same bytes.")] = 0,
-        epochs: Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")] = None,
-        time_limit: Annotated[Optional[float], typer.Option(help="Seconds for all of it.")] = None,
-        max_bad: Annotated[float, typer.Option(help="Largest share of a column's cells that may be unreadable.")] = 0.05,
-        out: Annotated[Optional[Path], typer.Option(help="The folder to write; TABLE.plait when not given.")] = None,
-        overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
-        as_json: JSON = False, quiet: QUIET = False) -> None:
+def fit(
+    table: TABLE,
+    target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")],
+    input: Annotated[
+        list[str],
+        typer.Option(
+            help="A column to predict from; COLUMN=MODALITY to say what it is. All others when none is given."
+        ),
+    ] = [],
+    encoder: Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")] = [],
+    head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
+    fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "attention",
+    train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
+    split_column: Annotated[Optional[str], typer.Option(help="A column that says train, valid or test.")] = None,
+    group: Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")] = None,
+    time: Annotated[Optional[str], typer.Option(help="The earliest rows here train, the latest test.")] = None,
+    valid: Annotated[float, typer.Option(help="Share of the rows for early stopping.")] = 0.15,
+    test: Annotated[float, typer.Option(help="Share of the rows held out for judging.")] = 0.15,
+    seed: Annotated[int, typer.Option(help="Same data and seed, same bytes.")] = 0,
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")] = None,
+    time_limit: Annotated[Optional[float], typer.Option(help="Seconds for all of it.")] = None,
+    max_bad: Annotated[float, typer.Option(help="Largest share of a column's cells that may be unreadable.")] = 0.05,
+    out: Annotated[Optional[Path], typer.Option(help="The folder to write; TABLE.plait when not given.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
+    as_json: JSON = False,
+    quiet: QUIET = False,
+) -> None:
     """Train a model on a table, judge it on held-out rows, and write model, report and model card."""
     from plait.fitting import fit as run
 
     targets, inputs = _columns(target) or {}, _columns(input)
     folder = out or Path(f"{Path(table).stem}.plait")
-    model = run(table, list(targets), inputs=inputs, modalities={k: v for k, v in targets.items() if v},
-                encoders=_specs(encoder), heads=_specs(head), fusion=_specs([f"fusion={fusion}"])["fusion"],
-                split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
-                training={k: v for k, v in _specs_flat(train).items()}, seed=seed, epochs=epochs, time_limit=time_limit,
-                max_bad=max_bad, out=folder, overwrite=overwrite, quiet=quiet)
-    _show({"model": str(folder), "report": str(folder / "report.html"), **model.record["evaluation"]},
-          f"Model: {folder}\nReport: {folder / 'report.html'}", as_json)
+    model = run(
+        table,
+        list(targets),
+        inputs=inputs,
+        modalities={k: v for k, v in targets.items() if v},
+        encoders=_specs(encoder),
+        heads=_specs(head),
+        fusion=_specs([f"fusion={fusion}"])["fusion"],
+        split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
+        training={k: v for k, v in _specs_flat(train).items()},
+        seed=seed,
+        epochs=epochs,
+        time_limit=time_limit,
+        max_bad=max_bad,
+        out=folder,
+        overwrite=overwrite,
+        quiet=quiet,
+    )
+    _show(
+        {"model": str(folder), "report": str(folder / "report.html"), **model.record["evaluation"]},
+        f"Model: {folder}\nReport: {folder / 'report.html'}",
+        as_json,
+    )
 
 
 def _specs_flat(given: list[str]) -> dict[str, Any]:
@@ -77,12 +108,16 @@ def _specs_flat(given: list[str]) -> dict[str, Any]:
 
 
 @app.command()
-def predict(model: MODEL, table: TABLE,
-            out: Annotated[Path, typer.Option(help="Where to write: .csv, .jsonl or .parquet.")],
-            proba: Annotated[bool, typer.Option("--proba", help="Probabilities of every class.")] = False,
-            allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Input columns may be absent.")] = False,
-            overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
-            as_json: JSON = False, quiet: QUIET = False) -> None:
+def predict(
+    model: MODEL,
+    table: TABLE,
+    out: Annotated[Path, typer.Option(help="Where to write: .csv, .jsonl or .parquet.")],
+    proba: Annotated[bool, typer.Option("--proba", help="Probabilities of every class.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Input columns may be absent.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    as_json: JSON = False,
+    quiet: QUIET = False,
+) -> None:
     """Predict each row of a table; row i of the output is row i of the table."""
     from plait.cli.output import check_output, write_frame
     from plait.predictor import load
@@ -94,7 +129,11 @@ def predict(model: MODEL, table: TABLE,
     write_frame(frame, out)
     status = frame.iloc[:, -1]
     counts = {"rows": len(frame), "ok": int((status == "ok").sum()), "flagged": int((status != "ok").sum())}
-    _show({"out": str(out), **counts}, f"{out}: {counts['rows']} rows, {counts['flagged']} with missing or bad cells", as_json)
+    _show(
+        {"out": str(out), **counts},
+        f"{out}: {counts['rows']} rows, {counts['flagged']} with missing or bad cells",
+        as_json,
+    )
 
 
 @app.command()
@@ -107,7 +146,9 @@ def evaluate(model: MODEL, table: TABLE, as_json: JSON = False, quiet: QUIET = F
 
 
 @app.command()
-def summary(model: MODEL, table: Annotated[Optional[str], typer.Argument(help="A table whose first row is followed.")] = None) -> None:
+def summary(
+    model: MODEL, table: Annotated[Optional[str], typer.Argument(help="A table whose first row is followed.")] = None
+) -> None:
     """Show what a model is and, given a table, one row at every step with its shapes."""
     from plait.predictor import load
 
@@ -124,22 +165,36 @@ def list_parts(as_json: JSON = False) -> None:
 
 
 @app.command()
-def cache(clear: Annotated[bool, typer.Option("--clear", help="Forget every prepared cell.")] = False, as_json: JSON = False) -> None:
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Forget every prepared cell.")] = False, as_json: JSON = False
+) -> None:
     """Show, or clear, the cells that have been prepared. Where: $PLAIT_CACHE. How much: $PLAIT_CACHE_LIMIT (GiB)."""
     from plait.data.store import Store
 
     store = Store()
     sizes, freed = store.sizes(), store.clear() if clear else 0
-    value = {"folder": str(store.root), "limit": store.limit, "bytes": 0 if clear else sum(sizes.values()), "freed": freed,
-             "shelves": {} if clear else sizes}
-    _show(value, f"{store.root}: {value['bytes'] / 1e6:.1f} MB of at most {store.limit / 1e9:.1f} GB"
-          + (f", {freed / 1e6:.1f} MB freed" if clear else ""), as_json)
+    held = 0 if clear else sum(sizes.values())
+    value = {
+        "folder": str(store.root),
+        "limit": store.limit,
+        "bytes": held,
+        "freed": freed,
+        "shelves": {} if clear else sizes,
+    }
+    _show(
+        value,
+        f"{store.root}: {held / 1e6:.1f} MB of at most {store.limit / 1e9:.1f} GB"
+        + (f", {freed / 1e6:.1f} MB freed" if clear else ""),
+        as_json,
+    )
 
 
 @app.command()
-def demo(folder: Annotated[Path, typer.Option(help="Where the data and the model go.")] = Path("plait-demo"),
-         data: Annotated[str, typer.Option(help="stamps (needs apt-get), countries (needs pip), or auto.")] = "auto",
-         epochs: Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")] = None) -> None:
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the data and the model go.")] = Path("plait-demo"),
+    data: Annotated[str, typer.Option(help="stamps (needs apt-get), countries (needs pip), or auto.")] = "auto",
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")] = None,
+) -> None:
     """Fetch real data, train on pictures, words and speech, judge, report, and predict rows with missing parts."""
     from plait.cli.demo import run
 

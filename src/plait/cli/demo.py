@@ -1,4 +1,5 @@
 """The main job on real data, end to end, for someone who has just installed plait."""
+
 from __future__ import annotations
 
 import shutil
@@ -35,14 +36,32 @@ def _stamps(folder: Path, epochs: int | None, began: float) -> Predictor:
     spine = table.with_name("demo.csv")
     frame = stamps.spine(table)
     frame.to_csv(spine, index=False)
-    print(f"\n{len(frame)} stamps of {frame.category.nunique()} categories, each a picture, an English text and French speech."
-          f"\nplait fit {spine} --target category --input image --input text_en --input speech_fr --group folder\n")
+    print(
+        f"\n{len(frame)} stamps of {frame.category.nunique()} categories, each a picture, an English text and French speech."
+        f"\nplait fit {spine} --target category --input image --input text_en --input speech_fr --group folder\n"
+    )
     out = folder / "stamps-model"
-    fit(spine, "category", inputs=["image", "text_en", "speech_fr"], split={"group": "folder"}, epochs=epochs, out=out,
-        overwrite=out.exists())
+    fit(
+        spine,
+        "category",
+        inputs=["image", "text_en", "speech_fr"],
+        split={"group": "folder"},
+        epochs=epochs,
+        out=out,
+        overwrite=out.exists(),
+    )
     first, second, third = (frame.iloc[i] for i in (40, 300, 600))
-    return _show(out, spine, [{"text_en": "A ripe red tomato."}, {"image": first.image, "speech_fr": first.speech_fr},
-                              {"speech_fr": second.speech_fr}, {"image": third.image, "text_en": third.text_en}], began)
+    return _show(
+        out,
+        spine,
+        [
+            {"text_en": "A ripe red tomato."},
+            {"image": first.image, "speech_fr": first.speech_fr},
+            {"speech_fr": second.speech_fr},
+            {"image": third.image, "text_en": third.text_en},
+        ],
+        began,
+    )
 
 
 def _countries(folder: Path, epochs: int | None, began: float) -> Predictor:
@@ -50,8 +69,16 @@ def _countries(folder: Path, epochs: int | None, began: float) -> Predictor:
     print(f"\nplait fit {table} --target region --input flag --input text --input area --input population\n")
     out = folder / "countries-model"
     fit(table, "region", inputs=["flag", "text", "area", "population"], epochs=epochs, out=out, overwrite=out.exists())
-    return _show(out, table, [{"text": "The capital is Suva. People speak English and Fijian.", "area": 18272.0},
-                              {"flag": "flags/jp.gif"}, {"population": 80_000_000.0}], began)
+    return _show(
+        out,
+        table,
+        [
+            {"text": "The capital is Suva. People speak English and Fijian.", "area": 18272.0},
+            {"flag": "flags/jp.gif"},
+            {"population": 80_000_000.0},
+        ],
+        began,
+    )
 
 
 def _show(out: Path, table: Path, rows: list[dict[str, Any]], began: float) -> Predictor:
@@ -59,7 +86,13 @@ def _show(out: Path, table: Path, rows: list[dict[str, Any]], began: float) -> P
     predictions = model.predict(rows, base=table.parent)
     print("\nThree rows and more, each with parts missing:")
     for row, (_, found) in zip(rows, predictions.iterrows()):
-        print("  " + ", ".join(f"{k}={str(v)!r}" for k, v in row.items()) + f"\n    -> {found.iloc[0]}   ({found.iloc[-1]})")
-    print(f"\nTable:  {table}\nModel:  {out}\nReport: {out / 'report.html'}   (open it in a browser)\n"
-          f"In {time.monotonic() - began:.0f} s.")
+        print(
+            "  "
+            + ", ".join(f"{k}={str(v)!r}" for k, v in row.items())
+            + f"\n    -> {found.iloc[0]}   ({found.iloc[-1]})"
+        )
+    print(
+        f"\nTable:  {table}\nModel:  {out}\nReport: {out / 'report.html'}   (open it in a browser)\n"
+        f"In {time.monotonic() - began:.0f} s."
+    )
     return model

@@ -1,4 +1,5 @@
 """What the commands write and show."""
+
 from __future__ import annotations
 
 import inspect
@@ -58,9 +59,12 @@ def _part(cls: Any) -> dict[str, Any]:
     options = dict(inspect.signature(cls.__init__).parameters)
     if hasattr(cls, "learn"):
         options.update(inspect.signature(cls.learn).parameters)
-    shown = {k: p.default for k, p in options.items()
-             if p.kind is inspect.Parameter.KEYWORD_ONLY and p.default is not inspect.Parameter.empty}
-    about = " ".join((inspect.getmodule(cls).__doc__ or "").split("\n")[0].split())  # type: ignore[union-attr]
+    shown = {
+        k: p.default
+        for k, p in options.items()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY and p.default is not inspect.Parameter.empty
+    }
+    about = " ".join((inspect.getmodule(cls).__doc__ or "").split("\n")[0].split())
     return {"about": about, "options": shown}
 
 

@@ -1,4 +1,5 @@
 """Every bad cell by row, column, path and reason. A bad cell counts as missing; nothing about it is silent."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -52,8 +53,10 @@ class Ledger:
             if count / filled > max_bad:
                 raise TooManyBadCellsError(
                     f"Column {column!r}: {count} of {filled} cells cannot be read ({count / filled:.0%}, allowed "
-                    f"{max_bad:.0%}).\n{self.first(column=column)}\nRepair them, or allow it with max_bad={min(1.0, count / filled + .01):.2f}"
-                    f" (--max-bad): bad cells then count as missing.")
+                    f"{max_bad:.0%}).\n{self.first(column=column)}\n"
+                    f"Repair them, or allow it with max_bad={min(1.0, count / filled + 0.01):.2f}"
+                    f" (--max-bad): bad cells then count as missing."
+                )
 
     def first(self, *, column: str | None = None, limit: int = 5) -> str:
         """The first bad cells, a line each."""

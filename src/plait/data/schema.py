@@ -1,8 +1,10 @@
 """Which column is what: each modality looks at a column and says whether it is its own; the strongest claim wins."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 from plait.data.table import Table
@@ -52,8 +54,14 @@ class Schema:
         return "\n".join(f"  {c.name:<{width}}  {c.role:<6}  {c.modality or '-':<8}  {c.reason}" for c in self.columns)
 
 
-def infer(table: Table, *, targets: Sequence[str], inputs: Sequence[str] | Mapping[str, str | None] | None = None,
-          keys: Mapping[str, str | None] | None = None, modalities: Mapping[str, str] | None = None) -> Schema:
+def infer(
+    table: Table,
+    *,
+    targets: Sequence[str],
+    inputs: Sequence[str] | Mapping[str, str | None] | None = None,
+    keys: Mapping[str, str | None] | None = None,
+    modalities: Mapping[str, str] | None = None,
+) -> Schema:
     """The schema of a table. `inputs`: names, or name -> modality; None takes every other column that can teach.
     `keys`: role ("group", "time", "split") -> column. `modalities`: overrides by name. Raises PlaitError."""
     given = {**(modalities or {}), **({k: v for k, v in inputs.items() if v} if isinstance(inputs, Mapping) else {})}
@@ -89,9 +97,9 @@ def infer(table: Table, *, targets: Sequence[str], inputs: Sequence[str] | Mappi
 
 
 def _column(table: Table, name: str, role: str, given: str | None, *, chosen: bool) -> Column:
-    values = [v for v in table.column(name) if not missing(v) and not (isinstance(v, str) and v == "")] if given is None else []
     if given is not None:
         return Column(name, given, role, "as given")
+    values = [v for v in table.column(name) if not missing(v) and not (isinstance(v, str) and v == "")]
     if not values:
         if role == "target":
             raise TableError(f"Target {name!r}: all {len(table)} labels are missing. Nothing can be learned from it.")
@@ -126,6 +134,6 @@ def _useless(values: list[Any], kind: str) -> str | None:
 def _counts(values: list[Any]) -> bool:
     """Whether each value is the one before it and 1: a row number, which tells how the table was sorted."""
     try:
-        return all(float(b) - float(a) == 1 for a, b in zip(values, values[1:]))
+        return all(float(b) - float(a) == 1 for a, b in pairwise(values))
     except (TypeError, ValueError, OverflowError):
         return False

@@ -1,4 +1,5 @@
 """Who trains, who validates, who tests: seeded, stratified, by group, by time, or as a column says."""
+
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
@@ -42,18 +43,24 @@ def by_time(values: Sequence[Any], *, fractions: tuple[float, float], name: str)
     rows = np.argsort(order.to_numpy(), kind="stable")
     n, (valid, test) = len(rows), fractions
     parts = np.zeros(n, dtype=np.int8)
-    parts[rows[round(n * (1 - valid - test)):]] = 1
-    parts[rows[round(n * (1 - test)):]] = 2
+    parts[rows[round(n * (1 - valid - test)) :]] = 1
+    parts[rows[round(n * (1 - test)) :]] = 2
     return parts
 
 
-def by_chance(n: int, *, fractions: tuple[float, float], seed: int, strata: Sequence[Hashable] | None = None,
-              groups: Sequence[Hashable] | None = None) -> np.ndarray:
+def by_chance(
+    n: int,
+    *,
+    fractions: tuple[float, float],
+    seed: int,
+    strata: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | None = None,
+) -> np.ndarray:
     """A seeded draw. `strata`: the share of each of these is kept in every part. `groups`: rows of one group stay
     together. `fractions`: of valid and test."""
     _check_fractions(fractions)
     if groups is not None and len(set(groups)) < (needed := 1 + sum(f > 0 for f in fractions)):
-        raise TableError(f"The rows are in {len(set(groups))} group(s); splitting them by group needs at least {needed}.")
+        raise TableError(f"The rows are in {len(set(groups))} group(s); a split by group needs at least {needed}.")
     parts = np.zeros(n, dtype=np.int8)
     rows = np.arange(n)
     test = _draw(rows, fractions[1], seed, strata, groups)
@@ -70,8 +77,9 @@ def _check_fractions(fractions: tuple[float, float]) -> None:
         raise PlaitError(f"Fractions of valid and test add up to {sum(fractions):g}; nothing is left to train on.")
 
 
-def _draw(rows: np.ndarray, fraction: float, seed: int, strata: Sequence[Hashable] | None,
-          groups: Sequence[Hashable] | None) -> np.ndarray:
+def _draw(
+    rows: np.ndarray, fraction: float, seed: int, strata: Sequence[Hashable] | None, groups: Sequence[Hashable] | None
+) -> np.ndarray:
     if fraction <= 0 or len(rows) < 2:
         return rows[:0]
     generator = np.random.default_rng([seed, len(rows)])
@@ -94,15 +102,22 @@ def _draw(rows: np.ndarray, fraction: float, seed: int, strata: Sequence[Hashabl
     return np.sort(np.array([row for s, r in places.items() for row in r[: take[s]]], dtype=np.int64))
 
 
-def _draw_groups(rows: np.ndarray, wanted: int, generator: np.random.Generator, strata: Sequence[Hashable] | None,
-                 groups: Sequence[Hashable]) -> np.ndarray:
+def _draw_groups(
+    rows: np.ndarray,
+    wanted: int,
+    generator: np.random.Generator,
+    strata: Sequence[Hashable] | None,
+    groups: Sequence[Hashable],
+) -> np.ndarray:
     """Whole groups, put in or out one by one so that the shares of the strata come near to the wanted ones."""
     kinds = {s: i for i, s in enumerate(sorted({strata[r] for r in rows}, key=str))} if strata is not None else {}
     members: dict[Hashable, list[int]] = {}
     for row in rows:
         members.setdefault(groups[row], []).append(int(row))
-    counts = {g: np.bincount([kinds[strata[r]] if strata is not None else 0 for r in m], minlength=max(1, len(kinds)))
-              for g, m in members.items()}
+    counts = {
+        g: np.bincount([kinds[strata[r]] if strata is not None else 0 for r in m], minlength=max(1, len(kinds)))
+        for g, m in members.items()
+    }
     goal = sum(counts.values()) * (wanted / len(rows))
     names = sorted(members, key=str)
     names = [names[i] for i in generator.permutation(len(names))]

@@ -4,6 +4,7 @@ A shelf holds what one way of preparing gave: `<root>/<fingerprint>/<pack>/`. A 
 place when it was whole: `keys.npy` (n, 16) and, for each field, `<field>.npy` (all cells one after the other along the
 first axis) and `<field>.offsets.npy` (n + 1). A killed preparation leaves whole packs, so the next one goes on there.
 """
+
 from __future__ import annotations
 
 import os
@@ -49,8 +50,10 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "used").touch()
         except OSError as error:
-            raise OutputError(f"Cannot write to the cache {folder}: {error.strerror}. Set PLAIT_CACHE to a folder that "
-                              f"can be written.") from None
+            raise OutputError(
+                f"Cannot write to the cache {folder}: {error.strerror}. Set PLAIT_CACHE to a folder that "
+                f"can be written."
+            ) from None
         for pack in sorted(p for p in folder.iterdir() if p.name.startswith("pack-")):
             self._open(pack)
 
@@ -63,7 +66,7 @@ class Shelf:
     def get(self, key: bytes) -> Prepared:
         """What was prepared for a key: views into the memory maps."""
         pack, i = self._where[key]
-        return {name: values[offsets[i]:offsets[i + 1]] for name, (values, offsets) in self._packs[pack].items()}
+        return {name: values[offsets[i] : offsets[i + 1]] for name, (values, offsets) in self._packs[pack].items()}
 
     def add(self, keys: Sequence[bytes], cells: Sequence[Prepared]) -> None:
         """Writes one pack. Every array must have at least one axis; all but the first axis agree between cells."""
@@ -80,16 +83,23 @@ class Shelf:
             os.rename(part, pack)
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
-            raise OutputError(f"Cannot write to the cache {self.folder}: {error.strerror}. Free some space, run `plait "
-                              f"cache --clear`, or set PLAIT_CACHE to another folder.") from None
+            raise OutputError(
+                f"Cannot write to the cache {self.folder}: {error.strerror}. Free some space, run `plait "
+                f"cache --clear`, or set PLAIT_CACHE to another folder."
+            ) from None
         self._open(pack)
 
     def _open(self, pack: Path) -> None:
         try:
             keys = np.load(pack / "keys.npy", allow_pickle=False)
             names = sorted({p.stem.removesuffix(".offsets") for p in pack.glob("*.npy")} - {"keys"})
-            fields = {n: (np.load(pack / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray),
-                          np.load(pack / f"{n}.offsets.npy", allow_pickle=False)) for n in names}
+            fields = {
+                n: (
+                    np.load(pack / f"{n}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray),
+                    np.load(pack / f"{n}.offsets.npy", allow_pickle=False),
+                )
+                for n in names
+            }
             if not names or any(len(o) != len(keys) + 1 or o[-1] > len(v) for v, o in fields.values()):
                 raise ValueError("not whole")
         except (OSError, ValueError, EOFError):

@@ -1,4 +1,5 @@
 """Reading a table from any source, without guessing at types: what stands in a cell stays as it stands."""
+
 from __future__ import annotations
 
 import hashlib
@@ -44,8 +45,12 @@ class Table:
         columns = sorted(self.frame.columns)
         lists = [[_plain(v) for v in self.frame[c]] for c in columns]
         rows = zip(*lists) if lists else iter([() for _ in range(len(self))])
-        return [hashlib.blake2b(json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "replace"),
-                                digest_size=8).hexdigest() for row in rows]
+        return [
+            hashlib.blake2b(
+                json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "replace"), digest_size=8
+            ).hexdigest()
+            for row in rows
+        ]
 
 
 def _plain(value: Any) -> Any:
@@ -55,8 +60,8 @@ def _plain(value: Any) -> Any:
 
 
 def read_table(source: Any, *, base: str | Path | None = None) -> Table:
-    """A Table from a path, DataFrame, Arrow table, list of dicts or Table. `base`: the folder of relative paths in cells
-    (the table's own folder, or the working directory for tables in memory). Raises TableError."""
+    """A Table from a path, DataFrame, Arrow table, list of dicts or Table. `base`: the folder of relative paths in
+    cells (the table's own folder, or the working directory for tables in memory). Raises TableError."""
     import pandas as pd
 
     if isinstance(source, Table):
@@ -68,8 +73,9 @@ def read_table(source: Any, *, base: str | Path | None = None) -> Table:
         frame, folder, name = source, Path.cwd(), "the table"
     elif isinstance(source, list) and all(isinstance(row, dict) for row in source):
         keys = list(dict.fromkeys(k for row in source for k in row))
-        frame = pd.DataFrame({k: pd.Series([row.get(k) for row in source], dtype=object) for k in keys},
-                             index=range(len(source)))
+        frame = pd.DataFrame(
+            {k: pd.Series([row.get(k) for row in source], dtype=object) for k in keys}, index=range(len(source))
+        )
         folder, name = Path.cwd(), "the table"
     elif type(source).__module__.startswith("pyarrow") and hasattr(source, "to_pandas"):
         frame, folder, name = source.to_pandas(integer_object_nulls=True), Path.cwd(), "the table"
@@ -139,15 +145,23 @@ def _read_delimited(raw: bytes, path: Path) -> pd.DataFrame:
     table = csv.read_csv(
         io.BytesIO(text.encode("utf-8")),
         csv.ReadOptions(use_threads=False, block_size=min(len(raw) * 3 + 1024, 2**31 - 1), column_names=names),
-        csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse,
-                         ignore_empty_lines=len(names) > 1),  # of a single column, an empty line is an empty cell
-        csv.ConvertOptions(column_types={n: pa.large_string() for n in names}, null_values=[""],
-                           strings_can_be_null=True, quoted_strings_can_be_null=False))
+        csv.ParseOptions(
+            delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse, ignore_empty_lines=len(names) > 1
+        ),  # of a single column, an empty line is an empty cell
+        csv.ConvertOptions(
+            column_types={n: pa.large_string() for n in names},
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
     if bad:
         line = _line(text, delimiter, bad[0].number) + skipped
-        raise TableError(f"{path.name}, line {line}: found {bad[0].actual_columns} cells, expected "
-                         f"{bad[0].expected_columns} as in the header. Quote cells that hold a {delimiter!r}.")
-    frame = table.slice(1).to_pandas().astype(object)  # the first row is the header
+        raise TableError(
+            f"{path.name}, line {line}: found {bad[0].actual_columns} cells, expected "
+            f"{bad[0].expected_columns} as in the header. Quote cells that hold a {delimiter!r}."
+        )
+    frame: pd.DataFrame = table.slice(1).to_pandas().astype(object)  # the first row is the header
     return frame.where(frame.notna(), None)
 
 
@@ -161,7 +175,7 @@ def _refuse_open_quote(text: str, delimiter: str, path: Path, skipped: int) -> N
             last = reader.line_num
     except plain.Error as error:
         if "unexpected end" in str(error):
-            raise TableError(f"{path.name}, line {last + 1 + skipped}: a quote is opened here and never closed.") from None
+            raise TableError(f"{path.name}, line {last + 1 + skipped}: a quote is opened and never closed.") from None
 
 
 def _line(text: str, delimiter: str, number: int) -> int:
@@ -216,5 +230,10 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
     return frame
 
 
-_READERS = {".csv": _read_delimited, ".tsv": _read_delimited, ".jsonl": _read_jsonl, ".ndjson": _read_jsonl,
-            ".parquet": _read_parquet}
+_READERS = {
+    ".csv": _read_delimited,
+    ".tsv": _read_delimited,
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
+    ".parquet": _read_parquet,
+}

@@ -1,6 +1,8 @@
 """Sound from scratch: a residual CNN over the log-mel spectrogram."""
+
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import Encoder
 from plait.nn import rows
-from plait.nn.convolution import BatchNorm, Residual, hold
+from plait.nn.convolution import BatchNorm, Residual, channels_last, hold
 from plait.nn.spectrum import HOP, RATE, LogMel
 from plait.types import Inputs, Prepared, Tokens, Wave
 
@@ -22,20 +24,31 @@ class AudioCNN(Encoder):
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True
 
-    def __init__(self, *, width: int = 128, bands: int = 64, seconds: float = 10.0, channels: int = 16,
-                 gain: float = 6.0, noise: float = 0.1, time_mask: float = 0.2, band_mask: float = 0.2,
-                 dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 128,
+        bands: int = 64,
+        seconds: float = 10.0,
+        channels: int = 16,
+        gain: float = 6.0,
+        noise: float = 0.1,
+        time_mask: float = 0.2,
+        band_mask: float = 0.2,
+        dropout: float = 0.2,
+    ) -> None:
         super().__init__()
         self.width, self.enough = width, None
-        self.mel = LogMel(bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask,
-                          band_mask=band_mask)
+        self.mel = LogMel(
+            bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask, band_mask=band_mask
+        )
         self.preparation = self.mel.preparation
         self.norm = BatchNorm(bands)
         steps = [channels, 2 * channels, 4 * channels, width]
         self.stem = nn.Conv2d(1, channels, 3, 2, 1, bias=False)
         self.stem_norm = BatchNorm(channels)
-        self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in zip(steps, steps[1:]))
-        self.to(memory_format=torch.channels_last)  # a third faster on CPUs
+        self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))
+        channels_last(self)
         self.dropout = nn.Dropout(dropout)
 
     @classmethod

@@ -1,4 +1,5 @@
 """Sound from scratch: a bidirectional LSTM or GRU over the log-mel spectrogram."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -22,13 +23,25 @@ class AudioRecurrent(Encoder):
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True
 
-    def __init__(self, *, width: int = 128, bands: int = 64, seconds: float = 10.0, cell: str = "lstm", depth: int = 1,
-                 gain: float = 6.0, noise: float = 0.1, time_mask: float = 0.2, band_mask: float = 0.2,
-                 dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 128,
+        bands: int = 64,
+        seconds: float = 10.0,
+        cell: str = "lstm",
+        depth: int = 1,
+        gain: float = 6.0,
+        noise: float = 0.1,
+        time_mask: float = 0.2,
+        band_mask: float = 0.2,
+        dropout: float = 0.2,
+    ) -> None:
         super().__init__()
         self.width, self.enough = width, None
-        self.mel = LogMel(bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask,
-                          band_mask=band_mask)
+        self.mel = LogMel(
+            bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask, band_mask=band_mask
+        )
         self.preparation = self.mel.preparation
         self.norm = nn.LayerNorm(STRIDE * bands)
         self.layers = Recurrent(STRIDE * bands, width, cell=cell, depth=depth, dropout=dropout)

@@ -1,4 +1,5 @@
 """The encoder interface: cells of one column -> tokens."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,5 @@
 """Categories as one token: an embedding, with a place for names never seen."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,4 +1,5 @@
 """Pictures from scratch: a small Vision Transformer."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,19 @@ class ImageViT(Encoder):
     modality: ClassVar[str] = "image"
     stored: ClassVar[bool] = True
 
-    def __init__(self, *, width: int = 96, size: int = 64, patch: int = 8, depth: int = 4, heads: int = 4,
-                 fit: str = "pad", flip: float = 0.5, rotate: float = 15.0, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        *,
+        width: int = 96,
+        size: int = 64,
+        patch: int = 8,
+        depth: int = 4,
+        heads: int = 4,
+        fit: str = "pad",
+        flip: float = 0.5,
+        rotate: float = 15.0,
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__()
         assert size % patch == 0, f"size {size} is not a multiple of patch {patch}"
         assert width % 4 == 0, f"width {width} is not a multiple of 4"

@@ -1,4 +1,5 @@
 """Sets of labels: one token a label, and one that says a set is there even when it is empty."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,4 +1,5 @@
 """Numbers as one token: standardised, then a linear layer."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,5 @@
 """Numbers as one token: sines and cosines of learned frequencies."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -19,8 +20,9 @@ class NumberPeriodic(Encoder):
     modality: ClassVar[str] = "number"
     stored: ClassVar[bool] = False
 
-    def __init__(self, *, mean: float = 0.0, std: float = 1.0, width: int = 32, frequencies: int = 16,
-                 sigma: float = 0.1) -> None:
+    def __init__(
+        self, *, mean: float = 0.0, std: float = 1.0, width: int = 32, frequencies: int = 16, sigma: float = 0.1
+    ) -> None:
         super().__init__()
         self.width, self.enough = width, None
         self.scale = Scale(mean=mean, std=std)

@@ -1,4 +1,5 @@
 """Numbers as one token: how far the value fills each of its quantile bins."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

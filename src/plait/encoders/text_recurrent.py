@@ -1,4 +1,5 @@
 """Text from scratch: subwords learned from the column and a bidirectional GRU or LSTM."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +19,18 @@ class TextRecurrent(Encoder):
     modality: ClassVar[str] = "text"
     stored: ClassVar[bool] = False
 
-    def __init__(self, *, tokenizer: str, rare: list[int], width: int = 96, cell: str = "gru", depth: int = 1, tokens: int = 128,
-                 hide: float = 0.15, dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        tokenizer: str,
+        rare: list[int],
+        width: int = 96,
+        cell: str = "gru",
+        depth: int = 1,
+        tokens: int = 128,
+        hide: float = 0.15,
+        dropout: float = 0.2,
+    ) -> None:
         super().__init__()
         self.width, self.enough = width, None
         self.subwords = subwords.Subwords(tokenizer=tokenizer, rare=rare, tokens=tokens, hide=hide)

@@ -1,4 +1,5 @@
 """Attention: one Transformer over the tokens of all streams (one-stream; Li et al. 2019, VisualBERT; Kim et al. 2021)."""
+
 from __future__ import annotations
 
 import torch
@@ -26,8 +27,10 @@ class AttentionFusion(Fusion):
         self.blocks = Transformer(width, depth, heads, dropout)
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:
-        parts = [norm(streams[c].x) + self.column[i] + self._where(streams[c])
-                 for i, (c, norm) in enumerate(zip(self.columns, self.norms))]
+        parts = [
+            norm(streams[c].x) + self.column[i] + self._where(streams[c])
+            for i, (c, norm) in enumerate(zip(self.columns, self.norms))
+        ]
         masks = [streams[c].mask for c in self.columns]
         b = len(masks[0])
         x = torch.cat([self.summary.to(parts[0].dtype).expand(b, 1, -1), *parts], 1)

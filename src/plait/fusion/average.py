@@ -1,4 +1,5 @@
 """Decision level: the mean of what each stream's own head says (late fusion; Kittler et al. 1998, sum rule)."""
+
 from __future__ import annotations
 
 import torch

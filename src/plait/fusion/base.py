@@ -1,4 +1,5 @@
 """The two fusion interfaces: of tokens (feature level), and of what each stream's own head says (decision level)."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

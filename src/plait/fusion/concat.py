@@ -1,4 +1,5 @@
 """Concatenation: one vector a stream, side by side, then an MLP (early fusion; Ngiam et al. 2011)."""
+
 from __future__ import annotations
 
 import torch
@@ -21,8 +22,10 @@ class Concat(Fusion):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:
-        parts = [torch.where(present(streams[c])[:, None], pool(streams[c]), self.absent[i])
-                 for i, (c, pool) in enumerate(zip(self.columns, self.pools))]
+        parts = [
+            torch.where(present(streams[c])[:, None], pool(streams[c]), self.absent[i])
+            for i, (c, pool) in enumerate(zip(self.columns, self.pools))
+        ]
         return Tokens(self.norm(self.mlp(torch.cat(parts, 1)))[:, None], row_present(streams)[:, None])
 
     def weights(self) -> dict[str, float] | None:

@@ -1,4 +1,5 @@
 """Product: streams agree factor by factor (Hadamard product; Kim et al. 2017, low-rank bilinear pooling)."""
+
 from __future__ import annotations
 
 import torch
@@ -22,8 +23,10 @@ class Product(Fusion):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:
-        factors = [torch.where(present(streams[c])[:, None], 1 + torch.tanh(m(pool(streams[c]))), 1.0)
-                   for c, pool, m in zip(self.columns, self.pools, self.maps)]
+        factors = [
+            torch.where(present(streams[c])[:, None], 1 + torch.tanh(m(pool(streams[c]))), 1.0)
+            for c, pool, m in zip(self.columns, self.pools, self.maps)
+        ]
         x = torch.stack(factors).prod(0)
         return Tokens(self.norm(self.mlp(x - 1))[:, None], row_present(streams)[:, None])
 

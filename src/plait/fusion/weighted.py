@@ -1,4 +1,5 @@
 """Weighted sum: each stream counts as much as it learned to, the same in every row."""
+
 from __future__ import annotations
 
 import torch
@@ -16,8 +17,9 @@ class Weighted(Fusion):
         super().__init__()
         self.columns = sorted(columns)
         self.pools = nn.ModuleList(AttentionPool(width) for _ in columns)
-        self.maps = nn.ModuleList(nn.Sequential(mlp(width, width, hidden=width, dropout=dropout), nn.LayerNorm(width))
-                                  for _ in columns)
+        self.maps = nn.ModuleList(
+            nn.Sequential(mlp(width, width, hidden=width, dropout=dropout), nn.LayerNorm(width)) for _ in columns
+        )
         self.score = nn.Parameter(torch.zeros(len(columns)))
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:

@@ -1,4 +1,5 @@
 """The head interface: fused tokens -> output; output and target -> loss; output -> what a person reads; its metrics."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

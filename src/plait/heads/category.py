@@ -1,4 +1,5 @@
 """One label of many."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -24,17 +25,37 @@ class CategoryHead(Head):
 
     modality: ClassVar[str] = "category"
     metrics: ClassVar[tuple[str, ...]] = (
-        "accuracy", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted",
-        "recall_weighted", "f1_weighted", "roc_auc", "average_precision", "log_loss", "brier", "ece")
+        "accuracy",
+        "balanced_accuracy",
+        "precision_macro",
+        "recall_macro",
+        "f1_macro",
+        "precision_weighted",
+        "recall_weighted",
+        "f1_weighted",
+        "roc_auc",
+        "average_precision",
+        "log_loss",
+        "brier",
+        "ece",
+    )
 
-    def __init__(self, *, width: int, classes: list[str], weights: list[float] | None = None, smoothing: float = 0.05,
-                 dropout: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        classes: list[str],
+        weights: list[float] | None = None,
+        smoothing: float = 0.05,
+        dropout: float = 0.2,
+    ) -> None:
         super().__init__()
         self.names = list(classes)
         self.places = {c: i for i, c in enumerate(classes)}
         self.smoothing = smoothing
         self.pool = AttentionPool(width)
         self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, len(classes)))
+        self.weights: Tensor
         self.register_buffer("weights", torch.tensor(weights or [1.0] * len(classes)), persistent=False)
 
     @classmethod
@@ -59,8 +80,14 @@ class CategoryHead(Head):
         return self.out(self.pool(tokens))  # type: ignore[no-any-return]
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return F.cross_entropy(output.float(), target, weight=self.weights.float(), ignore_index=UNKNOWN,
-                               reduction="none", label_smoothing=self.smoothing if self.training else 0.0)
+        return F.cross_entropy(
+            output.float(),
+            target,
+            weight=self.weights,
+            ignore_index=UNKNOWN,
+            reduction="none",
+            label_smoothing=self.smoothing if self.training else 0.0,
+        )
 
     def mix(self, outputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
         mean = sum(o.float().softmax(-1) * w[:, None] for o, w in zip(outputs, weights))

@@ -1,4 +1,5 @@
 """Any number of labels at once."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -20,8 +21,17 @@ class LabelsHead(Head):
     """Binary cross-entropy for each of `classes`. Output: logits (B, C). A label is said at probability one half."""
 
     modality: ClassVar[str] = "labels"
-    metrics: ClassVar[tuple[str, ...]] = ("f1_micro", "f1_macro", "precision_micro", "recall_micro", "accuracy",
-                                          "hamming_loss", "roc_auc", "average_precision", "log_loss")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "f1_micro",
+        "f1_macro",
+        "precision_micro",
+        "recall_micro",
+        "accuracy",
+        "hamming_loss",
+        "roc_auc",
+        "average_precision",
+        "log_loss",
+    )
 
     def __init__(self, *, width: int, classes: list[str], dropout: float = 0.2) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
 """One real number, learned in standardised units."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -33,8 +34,10 @@ class NumberHead(Head):
     def learn(cls, cells: Iterable[float | None]) -> dict[str, Any]:
         values = [c for c in cells if c is not None]
         if len(set(values)) < 2:
-            raise TableError(f"the training rows hold {f'only the value {values[0]:g}' if values else 'no label at all'}"
-                             f"; expected at least two different numbers")
+            raise TableError(
+                f"the training rows hold {f'only the value {values[0]:g}' if values else 'no label at all'}"
+                f"; expected at least two different numbers"
+            )
         return learn_scale(values)
 
     def collate(self, cells: Sequence[float | None]) -> Tensor:

@@ -1,4 +1,5 @@
 """Sound: files that decode to one channel."""
+
 from __future__ import annotations
 
 import io

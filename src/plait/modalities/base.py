@@ -1,4 +1,5 @@
 """The modality interface: a value in a table -> what identifies it -> a canonical cell."""
+
 from __future__ import annotations
 
 import os
@@ -50,8 +51,9 @@ def missing(value: Any) -> bool:
         return True
     if isinstance(value, float):
         return value != value
-    return type(value).__name__ in ("NAType", "NaTType") or (hasattr(value, "dtype") and value.dtype.kind in "fmM"
-                                                             and value.ndim == 0 and bool(value != value))
+    return type(value).__name__ in ("NAType", "NaTType") or (
+        hasattr(value, "dtype") and value.dtype.kind in "fmM" and value.ndim == 0 and bool(value != value)
+    )
 
 
 def clean(text: str) -> str:
@@ -66,8 +68,8 @@ class _Quiet:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings, neither printed nor raised. `warnings.catch_warnings` alone, used by two threads at once, would leave
-    its filter behind for good."""
+    """No warnings, neither printed nor raised. `warnings.catch_warnings` alone, used by two threads at once, would
+    leave its filter behind for good."""
     with _Quiet.lock:
         if not _Quiet.users:
             _Quiet.guard = warnings.catch_warnings()

@@ -1,4 +1,5 @@
 """Categories: one of a set of names."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class Category(Modality):
     def load(self, value: Any, folder: Path) -> str | None:
         if missing(value):
             return None
-        if isinstance(value, (list, tuple, dict, set, bytes)) or getattr(value, "ndim", 0):
+        if isinstance(value, (list, tuple, dict, set, bytes)) or getattr(value, "ndim", 0) > 0:
             raise MediaError(f"found a {type(value).__name__}, expected one name")
         return name_of(value) or None
 

@@ -1,4 +1,5 @@
 """Labels: any number of names in one cell."""
+
 from __future__ import annotations
 
 import json
@@ -11,7 +12,7 @@ from plait.modalities.base import Claim, Modality, clean, missing
 
 
 class Labels(Modality):
-    """A set of names: sorted tuple of str. A list in the cell, or a JSON list in text. [] is a set, not a missing cell."""
+    """A set of names: sorted tuple of str. A list in the cell, or a JSON list in text. [] is a set, not missing."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
 
@@ -20,7 +21,8 @@ class Labels(Modality):
             sets = [_names(v) for v in values]
         except (ValueError, TypeError, RecursionError):
             return None
-        return Claim(0.9, f"lists of names, {len({n for s in sets for n in s})} names among {len(values)} sampled values")
+        names = len({n for s in sets for n in s})
+        return Claim(0.9, f"lists of names, {names} names among {len(values)} sampled values")
 
     def load(self, value: Any, folder: Path) -> tuple[str, ...] | None:
         if missing(value) or (isinstance(value, str) and not value.strip()):

@@ -1,8 +1,10 @@
 """Numbers."""
+
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,14 +22,13 @@ class Number(Modality):
         for v in values:
             if isinstance(v, str) and len(v.strip()) > 1 and v.strip().isdigit() and v.strip().startswith("0"):
                 return None  # 0008 is a code, not a quantity
-            try:
+            with suppress(TypeError, ValueError, OverflowError):
                 numbers.append(float(v))
-            except (TypeError, ValueError, OverflowError):
-                pass
         if len(numbers) < 0.95 * len(values):
             return None
         distinct = set(numbers)
-        if target and len(distinct) <= 20 and len(distinct) * 5 <= len(numbers) and all(x.is_integer() for x in distinct):
+        few = len(distinct) <= 20 and len(distinct) * 5 <= len(numbers)
+        if target and few and all(x.is_integer() for x in distinct):
             return Claim(0.5, f"{len(distinct)} whole numbers")
         return Claim(0.8, f"{len(numbers)} of {len(values)} sampled values are numbers")
 

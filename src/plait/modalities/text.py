@@ -1,4 +1,5 @@
 """Text in any script."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ class Text(Modality):
             return None
         if isinstance(value, bytes):
             value = value.decode("utf-8", errors="replace")
-        if isinstance(value, (list, tuple, dict, set)) or getattr(value, "ndim", 0):
+        if isinstance(value, (list, tuple, dict, set)) or getattr(value, "ndim", 0) > 0:
             raise MediaError(f"found a {type(value).__name__}, expected one text")
         return str(value)
 

@@ -3,6 +3,7 @@
 torch's fused attention is slower backwards on CPUs in bf16, and returns NaN for rows with every key masked; here such a
 row attends evenly over nothing of meaning and stays finite, so a missing cell needs no branch.
 """
+
 from __future__ import annotations
 
 import torch
@@ -14,14 +15,13 @@ MASKED = -1e4  # finite, and representable in bf16 and fp16: an all-masked row s
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017). x (B, N, D) attends over `memory` (B, K, D) or itself."""
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         assert width % heads == 0, f"width {width} is not a multiple of heads {heads}"
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor, memory: Tensor | None = None) -> Tensor:
         memory = x if memory is None else memory
@@ -30,19 +30,19 @@ class Attention(nn.Module):
         key, value = (split(t) for t in self.key_value(memory).chunk(2, dim=-1))
         score = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
         score = score.masked_fill(~mask[:, None, None, :], MASKED)
-        weight = self.dropout(score.float().softmax(-1).to(value.dtype))
+        weight = score.float().softmax(-1).to(value.dtype)
         return self.out((weight @ value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
-    """A pre-norm Transformer block (Xiong et al. 2020)."""
+    """A pre-norm Transformer block (Xiong et al. 2020). Dropout is on what each half adds to the stream only: drawing it
+    for attention weights and hidden units too took a sixth of a step on CPUs."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, expand: int = 2) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = Attention(width, heads, dropout)
-        self.mlp = nn.Sequential(nn.Linear(width, expand * width), nn.GELU(), nn.Dropout(dropout),
-                                 nn.Linear(expand * width, width))
+        self.attention = Attention(width, heads)
+        self.mlp = nn.Sequential(nn.Linear(width, expand * width), nn.GELU(), nn.Linear(expand * width, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -68,7 +68,9 @@ def sinusoid(position: Tensor, width: int, *, longest: float = 1000.0) -> Tensor
     """Sine and cosine features of positions (...,) -> (..., width), wavelengths 2 pi to 2 pi `longest` in geometric
     steps (Vaswani et al. 2017, 3.5)."""
     half = width // 2
-    rates = torch.exp(torch.arange(half, device=position.device) * (-torch.log(torch.tensor(longest)).item() / max(half - 1, 1)))
+    rates = torch.exp(
+        torch.arange(half, device=position.device) * (-torch.log(torch.tensor(longest)).item() / max(half - 1, 1))
+    )
     angle = position.float()[..., None] * rates
     features = torch.cat([angle.sin(), angle.cos()], -1)
     return nn.functional.pad(features, (0, width - features.shape[-1]))

@@ -1,4 +1,5 @@
 """Modules by any name a user's column may have: with dots, in Chinese, or like an attribute of a module."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,5 @@
 """Numbers for encoders: standardised in float64, clipped, kept as float32."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence

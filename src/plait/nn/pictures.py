@@ -1,4 +1,5 @@
 """Pictures for encoders: resized once and kept as bytes, augmented as a batch."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -57,8 +58,13 @@ class Pictures:
         mirror = 1 - 2 * (torch.rand(b, device=device) < self.flip).float()
         slack = self.crop + (1 - zoom)
         cos, sin = angle.cos() * zoom, angle.sin() * zoom
-        affine = torch.stack([torch.stack([cos * mirror, -sin, chance(-1, 1) * slack / 2], 1),
-                              torch.stack([sin * mirror, cos, chance(-1, 1) * slack / 2], 1)], 1)
+        affine = torch.stack(
+            [
+                torch.stack([cos * mirror, -sin, chance(-1, 1) * slack / 2], 1),
+                torch.stack([sin * mirror, cos, chance(-1, 1) * slack / 2], 1),
+            ],
+            1,
+        )
         grid = F.affine_grid(affine, list(x.shape), align_corners=False)
         x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
         bright, contrast, vivid = (chance(1 - self.colour, 1 + self.colour)[:, None, None, None] for _ in range(3))

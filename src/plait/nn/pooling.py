@@ -1,4 +1,5 @@
 """From tokens to one vector a row, missing rows giving zeros."""
+
 from __future__ import annotations
 
 import torch

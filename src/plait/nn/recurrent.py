@@ -1,4 +1,5 @@
 """Recurrent layers over padded sequences: what lies past a row's length is never seen."""
+
 from __future__ import annotations
 
 import torch
@@ -15,8 +16,14 @@ class Recurrent(nn.Module):
         super().__init__()
         assert cell in CELLS, f"cell is {cell!r}, expected one of {tuple(CELLS)}"
         assert width % 2 == 0, f"width {width} is odd; half of it goes each way"
-        self.layers = CELLS[cell](width_in, width // 2, num_layers=depth, batch_first=True, bidirectional=True,
-                                  dropout=dropout if depth > 1 else 0.0)
+        self.layers = CELLS[cell](
+            width_in,
+            width // 2,
+            num_layers=depth,
+            batch_first=True,
+            bidirectional=True,
+            dropout=dropout if depth > 1 else 0.0,
+        )
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         packed = pack_padded_sequence(x, lengths.clamp_min(1).cpu(), batch_first=True, enforce_sorted=False)

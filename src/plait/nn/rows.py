@@ -1,8 +1,8 @@
 """Building a batch of one column from prepared cells, some of them missing; computing on the rows that are present."""
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -23,11 +23,12 @@ def stack(cells: Sequence[Prepared | None], **blank: np.ndarray) -> Inputs:
     return inputs
 
 
-def pad(cells: Sequence[Prepared | None], name: str, *, fill: float, shape: tuple[int, ...] = (),
-        dtype: type = np.float32) -> Inputs:
+def pad(
+    cells: Sequence[Prepared | None], name: str, *, fill: float, shape: tuple[int, ...] = (), dtype: type = np.float32
+) -> Inputs:
     """Arrays (T_i, *shape) -> name (B, T, *shape) and "lengths" (B,), 0 for missing cells. T is at least 1."""
     lengths = [0 if c is None else len(c[name]) for c in cells]
-    out = np.full((len(cells), max([1, *lengths]), *shape), fill, dtype=dtype)
+    out: np.ndarray = np.full((len(cells), max([1, *lengths]), *shape), fill, dtype=dtype)
     for i, cell in enumerate(cells):
         if cell is not None:
             out[i, : lengths[i]] = cell[name]

@@ -1,4 +1,5 @@
 """Sound for encoders: a log-mel spectrogram computed once and kept, augmented as a batch."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,11 +19,11 @@ FLOOR = 1e-6
 
 
 class LogMel:
-    """A wave -> mel float16 (T, bands): log10 power in mel bands, 62.5 frames a second, the first `seconds` of the sound.
-    """
+    """A wave -> mel float16 (T, bands): log10 power in mel bands, 62.5 frames a second, the first `seconds` of the sound."""
 
-    def __init__(self, *, bands: int, seconds: float, gain: float, noise: float, time_mask: float,
-                 band_mask: float) -> None:
+    def __init__(
+        self, *, bands: int, seconds: float, gain: float, noise: float, time_mask: float, band_mask: float
+    ) -> None:
         self.bands, self.seconds, self.floor = bands, seconds, float(np.log10(FLOOR))
         self.gain, self.noise, self.time_mask, self.band_mask = gain, noise, time_mask, band_mask
         self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 2, "bands": bands, "seconds": seconds}
@@ -46,19 +47,22 @@ class LogMel:
         return rows.pad(cells, "mel", fill=self.floor, shape=(self.bands,), dtype=np.float16)
 
     def augment(self, inputs: Inputs) -> Inputs:
-        """Gain of up to `gain` dB, white noise of up to `noise` of the sound's mean power, and SpecAugment (Park et al.
+        """Gain of up to `gain` dB, white noise of up to `noise` of the sound's mean power (by
+        its mean in each band), and SpecAugment (Park et al.
         2019): one stretch of time of up to the share `time_mask` and one of bands of up to `band_mask` made silent."""
         mel, lengths = inputs["mel"].float(), inputs["lengths"]
         b, t, bands = mel.shape
         device = mel.device
         real = rows.length_mask(lengths, t)
-        power = 10 ** mel
+        power = 10**mel
         mean = (power * real[..., None]).sum((1, 2)) / (real.sum(1).clamp_min(1) * bands)
         level = torch.rand(b, device=device) * self.noise * mean
-        power = power + level[:, None, None] * torch.empty_like(power).exponential_()
+        power = power + level[:, None, None]
         power = power * 10 ** ((torch.rand(b, device=device) * 2 - 1) * self.gain / 10)[:, None, None]
         silent = _stretch(b, t, lengths.float(), self.time_mask, device)[..., None]
-        silent = silent | _stretch(b, bands, torch.full((b,), float(bands), device=device), self.band_mask, device)[:, None]
+        silent = (
+            silent | _stretch(b, bands, torch.full((b,), float(bands), device=device), self.band_mask, device)[:, None]
+        )
         mel = power.clamp_min(FLOOR).log10().masked_fill(silent | ~real[..., None], self.floor)
         return {**inputs, "mel": mel}
 

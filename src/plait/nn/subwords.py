@@ -1,8 +1,9 @@
 """Text for encoders: byte-level subwords, learned from the training cells, for any script.
 
-Byte-level BPE (Radford et al. 2019; Sennrich et al. 2016) starts from the 256 bytes, so no script, spaced or not, has an
-unknown character, and what is frequent becomes one token. Special tokens are ids that no text can produce.
+Byte-level BPE (Radford et al. 2019; Sennrich et al. 2016) starts from the 256 bytes, so no script, spaced or not, has
+an unknown character, and what is frequent becomes one token. Special tokens are ids that no text can produce.
 """
+
 from __future__ import annotations
 
 import json
@@ -32,10 +33,15 @@ def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> d
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
     tokenizer.normalizer = normalizers.Sequence(steps)
     # Runs of one script, then words: where a script has no spaces, a run of it is a word and BPE finds its parts.
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True),
-                                                       pre_tokenizers.ByteLevel(add_prefix_space=True)])
-    trainer = trainers.BpeTrainer(vocab_size=vocabulary, min_frequency=2, show_progress=False,
-                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=True)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        show_progress=False,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
     tokenizer.train_from_iterator(texts, trainer)
     counts = Counter(i for code in tokenizer.encode_batch(texts, add_special_tokens=False) for i in code.ids)
     rare = [i for i in range(tokenizer.get_vocab_size()) if counts[i] < RARE]
@@ -52,16 +58,21 @@ class Subwords:
         self._tokenizer = Tokenizer.from_str(tokenizer)
         self.size = self._tokenizer.get_vocab_size() + SPECIAL
         self.tokens, self.hide = tokens, hide
-        self.preparation: dict[str, Any] = {"kind": "subwords", "tokens": tokens, "tokenizer": tokenizer,
-                                            "rare": list(rare)}
+        self.preparation: dict[str, Any] = {
+            "kind": "subwords",
+            "tokens": tokens,
+            "tokenizer": tokenizer,
+            "rare": list(rare),
+        }
         hidden = set(rare)
         self._ids = [HIDDEN if i in hidden else i + SPECIAL for i in range(self._tokenizer.get_vocab_size())]
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         cut = [c[: self.tokens * CHARACTERS_A_TOKEN] for c in cells]
         codes = self._tokenizer.encode_batch(cut, add_special_tokens=False)
-        return [{"ids": np.array([START, *(self._ids[i] for i in c.ids[: self.tokens - 1])], dtype=np.int32)}
-                for c in codes]
+        return [
+            {"ids": np.array([START, *(self._ids[i] for i in c.ids[: self.tokens - 1])], dtype=np.int32)} for c in codes
+        ]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return rows.pad(cells, "ids", fill=PAD, dtype=np.int32)

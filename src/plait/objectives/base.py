@@ -1,4 +1,5 @@
 """The objective interface: one pass through the model -> named losses, which are summed and logged by name."""
+
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,5 @@
 """Supervised: the mean loss of each target over the rows that are labelled."""
+
 from __future__ import annotations
 
 from torch import Tensor
@@ -15,5 +16,7 @@ class Supervised(Objective):
         self.weights = dict(weights or {})
 
     def forward(self, passed: Pass) -> dict[str, Tensor]:
-        return {f"{name}_loss": self.weights.get(name, 1.0) * loss.sum() / passed.known[name].sum().clamp_min(1)
-                for name, loss in passed.losses.items()}
+        return {
+            f"{name}_loss": self.weights.get(name, 1.0) * loss.sum() / passed.known[name].sum().clamp_min(1)
+            for name, loss in passed.losses.items()
+        }

@@ -1,4 +1,5 @@
 """What a fit leaves to be read: a page, the same as data, and a model card."""
+
 from plait.report.card import model_card
 from plait.report.content import report_json
 from plait.report.page import report_page

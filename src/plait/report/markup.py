@@ -1,4 +1,5 @@
 """HTML that cannot be forgotten to be escaped: every string that is not Html already is escaped when it is put in."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +28,7 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 def tag(name: str, /, *children: object, **attributes: object) -> Html:
     """One element. Attributes: `class_` is class, `data_x` is data-x; None and False leave it out, True has no "
-      "value."""
+    "value."""
     written = []
     for key, value in attributes.items():
         if value is not None and value is not False:
@@ -58,8 +59,16 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]], class_: str 
     figures = [isinstance(h, str) and not isinstance(h, Html) and h.startswith("#") for h in head]
     names = [h[1:] if number else h for h, number in zip(head, figures)]  # type: ignore[index]
     top = tag("tr", *(tag("th", n, scope="col", class_="n" if f else None) for n, f in zip(names, figures)))
-    body = [tag("tr", *(tag("th", c, scope="row") if i == 0 else tag("td", c, class_="n" if figures[i] else None)
-                        for i, c in enumerate(row))) for row in rows]
+    body = [
+        tag(
+            "tr",
+            *(
+                tag("th", c, scope="row") if i == 0 else tag("td", c, class_="n" if figures[i] else None)
+                for i, c in enumerate(row)
+            ),
+        )
+        for row in rows
+    ]
     return div("scroll", tag("table", tag("thead", top), tag("tbody", *body), class_=class_ or None), tabindex="0")
 
 

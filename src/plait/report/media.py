@@ -1,4 +1,5 @@
 """One cell of a table, to be seen or heard: a thumbnail, a player, a text; or the reason why there is none."""
+
 from __future__ import annotations
 
 import base64
@@ -67,7 +68,7 @@ def short_sound(wave: Wave) -> tuple[bytes, str]:
     import soundfile
     import soxr
 
-    samples = wave.samples[:int(SECONDS * wave.rate)]
+    samples = wave.samples[: int(SECONDS * wave.rate)]
     rate = wave.rate if wave.rate in RATES else RATE
     if rate != wave.rate:
         samples = soxr.resample(samples, wave.rate, rate)
@@ -90,8 +91,12 @@ def data_uri(content: bytes, mime: str) -> str:
 
 def _picture(pixels: np.ndarray) -> Html:
     height, width = pixels.shape[:2]
-    return tag("img", src=data_uri(thumbnail(pixels), "image/jpeg"), alt=f"picture, {width} × {height} pixels",
-               title=f"{width} × {height} pixels")
+    return tag(
+        "img",
+        src=data_uri(thumbnail(pixels), "image/jpeg"),
+        alt=f"picture, {width} × {height} pixels",
+        title=f"{width} × {height} pixels",
+    )
 
 
 def _sound(wave: Wave) -> Html:
@@ -121,5 +126,11 @@ def _number(value: Any) -> Html:
     return html_of(f"{value:.6g}")
 
 
-SHOW: dict[str, Callable[[Any], Html]] = {"image": _picture, "audio": _sound, "text": _text, "category": _name,
-                                          "labels": _names, "number": _number}
+SHOW: dict[str, Callable[[Any], Html]] = {
+    "image": _picture,
+    "audio": _sound,
+    "text": _text,
+    "category": _name,
+    "labels": _names,
+    "number": _number,
+}

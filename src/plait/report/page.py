@@ -1,4 +1,5 @@
 """The report page: one HTML file that needs nothing else, to be read from top to bottom."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -27,36 +28,64 @@ def report_page(predictor: Predictor, table: Table, evaluation: Evaluation) -> s
     sections = [_overview(predictor, evaluation)]
     for number, target in enumerate(_judged(predictor, evaluation)):
         full = sum(map(len, sections)) < ENOUGH
-        sections.append(_target(number, target, evaluation.targets[target], predictor, evaluation,
-                                media if full else None))
+        sections.append(
+            _target(number, target, evaluation.targets[target], predictor, evaluation, media if full else None)
+        )
     sections += [_learning(predictor), _data(predictor, evaluation), _limits(record, evaluation)]
     title = f"{words.listed(list(predictor.targets))} from {words.listed(list(predictor.inputs))}"
-    head = tag("head", tag("meta", charset="utf-8"), tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-               tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-               tag("meta", name="color-scheme", content="light dark"), tag("link", rel="icon", href="data:,"),
-               tag("title", title[:200]), tag("style", Html(stylesheet())))
-    body = tag("body", _header(predictor, evaluation), tag("main", *sections),
-               tag("footer",
-                   f"Made by plait {__version__}. This file holds everything it shows and asks nothing of a network; "
-                   f"the same figures as data are in report.json beside it."))
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", title[:200]),
+        tag("style", Html(stylesheet())),
+    )
+    body = tag(
+        "body",
+        _header(predictor, evaluation),
+        tag("main", *sections),
+        tag(
+            "footer",
+            f"Made by plait {__version__}. This file holds everything it shows and asks nothing of a network; "
+            f"the same figures as data are in report.json beside it.",
+        ),
+    )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _header(predictor: Predictor, result: Evaluation) -> Html:
     record = predictor.record
     parts = dict(zip(("train", "valid", "test"), record.get("parts") or []))
-    facts = [name_html(record.get("table", "the table")), words.rows(record.get("rows") or len(result.targets)),
-             join([f"judged on {words.count(result.size)} ", words.held_out(record.get("judged_on", "test"))])]
+    facts = [
+        name_html(record.get("table", "the table")),
+        words.rows(record.get("rows") or len(result.targets)),
+        join([f"judged on {words.count(result.size)} ", words.held_out(record.get("judged_on", "test"))]),
+    ]
     if parts:
         facts.append(html_of(" · ".join(f"{k} {words.count(v)}" for k, v in parts.items() if v)))
-    names = [("#figures", "Figures"), *((f"#target-{i}", t) for i, t in enumerate(_judged(predictor, result))),
-             ("#learning", "Learning"),
-             ("#data", "Data"), ("#limits", "Limits")]
+    names = [
+        ("#figures", "Figures"),
+        *((f"#target-{i}", t) for i, t in enumerate(_judged(predictor, result))),
+        ("#learning", "Learning"),
+        ("#data", "Data"),
+        ("#limits", "Limits"),
+    ]
     emphasised = lambda all_: _listed([tag("em", name_html(n)) for n in list(all_)[:12]], len(all_))  # noqa: E731
-    return tag("header", tag("h1", "Predicting ", emphasised(predictor.targets), " from ",
-                             _listed([name_html(n) for n in list(predictor.inputs)[:12]], len(predictor.inputs))),
-               tag("ul", *(tag("li", f) for f in facts), class_="facts"),
-               tag("nav", *(tag("a", name_html(n), href=h) for h, n in names[:30])))
+    return tag(
+        "header",
+        tag(
+            "h1",
+            "Predicting ",
+            emphasised(predictor.targets),
+            " from ",
+            _listed([name_html(n) for n in list(predictor.inputs)[:12]], len(predictor.inputs)),
+        ),
+        tag("ul", *(tag("li", f) for f in facts), class_="facts"),
+        tag("nav", *(tag("a", name_html(n), href=h) for h, n in names[:30])),
+    )
 
 
 def _judged(predictor: Predictor, result: Evaluation) -> list[str]:
@@ -84,29 +113,51 @@ def _overview(predictor: Predictor, result: Evaluation) -> Html:
         than = div("than", "knowing nothing", tag("b", words.value_text(metric, prior["value"])))
         better = ", lower is better" if words.lower_is_better(metric) else ""
         said = words.sentence(judged, columns, part).replace("–", "\u2060–\u2060")  # an interval stays on one line
-        cards.append(div("card", div("kind", name_html(target), f" · {words.metric_name(metric)}{better}"),
-                         div("versus", big, than), gauge(full, prior, scale), ticks(metric, scale), tag("p", said)))
+        cards.append(
+            div(
+                "card",
+                div("kind", name_html(target), f" · {words.metric_name(metric)}{better}"),
+                div("versus", big, than),
+                gauge(full, prior, scale),
+                ticks(metric, scale),
+                tag("p", said),
+            )
+        )
     for target in predictor.targets:
         if target not in result.targets:
-            cards.append(div("card", div("kind", name_html(target)),
-                             tag("p", "None of the rows judged carries a label that the model knows, so it could not "
-                                      "be judged.")))
+            cards.append(
+                div(
+                    "card",
+                    div("kind", name_html(target)),
+                    tag(
+                        "p", "None of the rows judged carries a label that the model knows, so it could not be judged."
+                    ),
+                )
+            )
     return tag("section", div("heads", *cards), id="figures")
 
 
-def _target(number: int, target: str, judged: Judged, predictor: Predictor, result: Evaluation,
-            media: Media | None) -> Html:
+def _target(
+    number: int, target: str, judged: Judged, predictor: Predictor, result: Evaluation, media: Media | None
+) -> Html:
     columns = words.every(result)
     head = tag("h2", name_html(target))
     about = f"{judged.modality} · {words.rows(len(judged.rows))} judged"
     if judged.names:
         about += f" · {words.count(len(judged.names))} classes"
-    parts: list[object] = [head, tag("p", about, class_="soft"), _metrics(judged, columns),
-                           worth(judged, columns, predictor.model.weights(), list(predictor.inputs))]
+    parts: list[object] = [
+        head,
+        tag("p", about, class_="soft"),
+        _metrics(judged, columns),
+        worth(judged, columns, predictor.model.weights(), list(predictor.inputs)),
+    ]
     kind = KINDS.get(judged.modality)
     if media is None:
-        parts.append(tag("p", "Curves and examples are left out to keep this page small; they are in report.json.",
-                         class_="soft"))
+        parts.append(
+            tag(
+                "p", "Curves and examples are left out to keep this page small; they are in report.json.", class_="soft"
+            )
+        )
     elif kind:
         facts = details(judged)
         parts += [kind.figures(facts, judged.names, f"t{number}"), _worst(facts, kind, predictor, media)]
@@ -120,13 +171,21 @@ def _metrics(judged: Judged, columns: tuple[str, ...]) -> Html:
         figure, strong = full[metric], "b" if metric == judged.main else "span"
         arrow = span("soft", " ↓", title="lower is better") if words.lower_is_better(metric) else None
         name = tag(strong, words.metric_name(metric), arrow)
-        rows.append([name, tag(strong, words.value_text(metric, figure["value"])),
-                     words.span_text(metric, figure) or "–",
-                     words.value_text(metric, prior[metric]["value"]), span("soft", words.metric_meaning(metric))])
+        rows.append(
+            [
+                name,
+                tag(strong, words.value_text(metric, figure["value"])),
+                words.span_text(metric, figure) or "–",
+                words.value_text(metric, prior[metric]["value"]),
+                span("soft", words.metric_meaning(metric)),
+            ]
+        )
     lower = any(map(words.lower_is_better, full))
-    return div("card", table(["", "#all inputs", "#95 % interval", "#knowing nothing", "what it says"], rows,
-                             class_="wide figures"),
-               tag("p", "↓ lower is better.", class_="note") if lower else None)
+    return div(
+        "card",
+        table(["", "#all inputs", "#95 % interval", "#knowing nothing", "what it says"], rows, class_="wide figures"),
+        tag("p", "↓ lower is better.", class_="note") if lower else None,
+    )
 
 
 def _worst(facts: dict[str, Any], kind: Any, predictor: Predictor, media: Media) -> Html:
@@ -139,8 +198,15 @@ def _worst(facts: dict[str, Any], kind: Any, predictor: Predictor, media: Media)
     for example in examples:
         cells = [div("cell", span("k", name_html(c)), media.cell(example["row"], c, m)) for c, m in inputs[:MOST_CELLS]]
         more = len(inputs) - MOST_CELLS
-        cards.append(div("card", div("row", f"row {example['row']}"), div("verdict", kind.verdict(example)), *cells,
-                         span("none", f"and {more} more columns") if more > 0 else None))
+        cards.append(
+            div(
+                "card",
+                div("row", f"row {example['row']}"),
+                div("verdict", kind.verdict(example)),
+                *cells,
+                span("none", f"and {more} more columns") if more > 0 else None,
+            )
+        )
     note = kind.worst + " Rows are counted from 0."
     return join([title, tag("p", note, class_="soft"), div("wrong", *cards)])
 
@@ -151,13 +217,26 @@ def _learning(predictor: Predictor) -> Html:
     head = tag("h2", "Learning")
     if not history:
         return tag("section", head, tag("p", "No learning curve was kept.", class_="soft"), id="learning")
-    curves = [_curve("Training loss", "what training makes small; inputs are hidden at random while it learns",
-                     [e.get("loss") for e in history], best, "learn-loss")]
+    curves = [
+        _curve(
+            "Training loss",
+            "what training makes small; inputs are hidden at random while it learns",
+            [e.get("loss") for e in history],
+            best,
+            "learn-loss",
+        )
+    ]
     for i, (target, metric) in enumerate(_watched(predictor, history)[:MOST_CURVES]):
         values = [e.get("valid", {}).get(target, {}).get(metric) for e in history]
-        curves.append(_curve(join([words.metric_name(metric), " of ", name_html(target)]), "on the validation rows",
-                             values, best,
-                             f"learn-{i}"))
+        curves.append(
+            _curve(
+                join([words.metric_name(metric), " of ", name_html(target)]),
+                "on the validation rows",
+                values,
+                best,
+                f"learn-{i}",
+            )
+        )
     said = f"{len(history)} epoch{'s' if len(history) != 1 else ''}."
     if best is not None:
         said += f" The weights of epoch {best} were kept (marked)."
@@ -175,8 +254,12 @@ def _watched(predictor: Predictor, history: list[dict[str, Any]]) -> list[tuple[
 
 
 def _curve(title: object, note: str, values: list[float | None], best: int | None, key: str) -> Html:
-    return tag("figure", tag("figcaption", title, tag("small", note)),
-               plots.epochs(values, best, key, "Learning curve"), class_="card")
+    return tag(
+        "figure",
+        tag("figcaption", title, tag("small", note)),
+        plots.epochs(values, best, key, "Learning curve"),
+        class_="card",
+    )
 
 
 def _data(predictor: Predictor, result: Evaluation) -> Html:
@@ -186,9 +269,18 @@ def _data(predictor: Predictor, result: Evaluation) -> Html:
     schema = [div("card", table(["column", "modality", "role", "why"], rows, class_="wide"))]
     if len(columns) > MOST_COLUMNS:
         schema.append(tag("p", f"{len(columns) - MOST_COLUMNS} more columns are in report.json.", class_="note"))
-    return tag("section", tag("h2", "Data"), _split(record), tag("h3", "Columns"), *schema,
-               tag("h3", "Cells that could not be read"),
-               _bad(result), tag("h3", "How it was made"), _making(predictor), id="data")
+    return tag(
+        "section",
+        tag("h2", "Data"),
+        _split(record),
+        tag("h3", "Columns"),
+        *schema,
+        tag("h3", "Cells that could not be read"),
+        _bad(result),
+        tag("h3", "How it was made"),
+        _making(predictor),
+        id="data",
+    )
 
 
 def _split(record: dict[str, Any]) -> Html | None:
@@ -196,11 +288,25 @@ def _split(record: dict[str, Any]) -> Html | None:
     if not parts:
         return None
     total, names = max(sum(parts), 1), ("train", "valid", "test")
-    return join([tag("h3", "Split"), tag("p", _split_words(record), class_="soft"),
-                 div("parts", *(tag("i", style=f"flex:{n / total:.4f}") for n in parts), role="img",
-                     aria_label="shares of the split"),
-                 div("keys", *(span("", tag("b"), f"{name} {words.count(n)} ({words.percent(n / total)})") for name,
-                               n in zip(names, parts)))])
+    return join(
+        [
+            tag("h3", "Split"),
+            tag("p", _split_words(record), class_="soft"),
+            div(
+                "parts",
+                *(tag("i", style=f"flex:{n / total:.4f}") for n in parts),
+                role="img",
+                aria_label="shares of the split",
+            ),
+            div(
+                "keys",
+                *(
+                    span("", tag("b"), f"{name} {words.count(n)} ({words.percent(n / total)})")
+                    for name, n in zip(names, parts)
+                ),
+            ),
+        ]
+    )
 
 
 def _split_words(record: dict[str, Any]) -> Html:
@@ -220,11 +326,16 @@ def _bad(result: Evaluation) -> Html:
     bad = result.bad_cells
     if not bad:
         return tag("p", "None.", class_="soft")
-    rows = [[words.count(b["row"]), name_html(b["column"]), tag("code", b["path"]),
-             b["reason"]] for b in bad[:MOST_BAD]]
+    rows = [
+        [words.count(b["row"]), name_html(b["column"]), tag("code", b["path"]), b["reason"]] for b in bad[:MOST_BAD]
+    ]
     more = f" The first {MOST_BAD} are shown; all are in report.json." if len(bad) > MOST_BAD else ""
-    return join([tag("p", f"{words.count(len(bad))}. They count as missing.{more}", class_="soft"),
-                 div("card", table(["row", "column", "value", "why"], rows, class_="wide"))])
+    return join(
+        [
+            tag("p", f"{words.count(len(bad))}. They count as missing.{more}", class_="soft"),
+            div("card", table(["row", "column", "value", "why"], rows, class_="wide")),
+        ]
+    )
 
 
 def _making(predictor: Predictor) -> Html:
@@ -232,16 +343,34 @@ def _making(predictor: Predictor) -> Html:
     size = sum(p.numel() for p in predictor.model.parameters())
     inputs = [[name_html(c), tag("code", part["name"])] for c, part in list(spec["inputs"].items())[:MOST_COLUMNS]]
     outputs = [[name_html(t), tag("code", part["name"])] for t, part in list(spec["outputs"].items())[:MOST_COLUMNS]]
-    options = [[tag("code", k), "as fits the data" if v is None else str(v)] for k,
-               v in (record.get("training") or {}).items()]
-    said = tag("p", "Each input has its encoder; ", tag("code", spec["fusion"]["name"]), " fuses them at width ",
-               f"{predictor.model.width}; {words.count(size)} parameters in all.", class_="soft")
-    return join([said, div("pair", div("card", table(["input", "encoder"], inputs)),
-                           div("card", table(["target", "head"], outputs))),
-                 folded("Training options", div("card", table(["option", "value"], options)))])
+    options = [
+        [tag("code", k), "as fits the data" if v is None else str(v)] for k, v in (record.get("training") or {}).items()
+    ]
+    said = tag(
+        "p",
+        "Each input has its encoder; ",
+        tag("code", spec["fusion"]["name"]),
+        " fuses them at width ",
+        f"{predictor.model.width}; {words.count(size)} parameters in all.",
+        class_="soft",
+    )
+    return join(
+        [
+            said,
+            div(
+                "pair",
+                div("card", table(["input", "encoder"], inputs)),
+                div("card", table(["target", "head"], outputs)),
+            ),
+            folded("Training options", div("card", table(["option", "value"], options))),
+        ]
+    )
 
 
 def _limits(record: dict[str, Any], result: Evaluation) -> Html:
-    return tag("section", tag("h2", "Limits"), tag("ul", *(tag("li", said) for said in words.limits(record, result)),
-                                                   class_="plain"),
-               id="limits")
+    return tag(
+        "section",
+        tag("h2", "Limits"),
+        tag("ul", *(tag("li", said) for said in words.limits(record, result)), class_="plain"),
+        id="limits",
+    )

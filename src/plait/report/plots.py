@@ -2,6 +2,7 @@
 
 No name that a user gave is drawn: legends and titles are HTML around the picture, where every script has its fonts.
 """
+
 from __future__ import annotations
 
 import io
@@ -22,22 +23,63 @@ if TYPE_CHECKING:
 HUES = 10  # colours of series; after them come dashes
 INK, FAINT, GRID, ACCENT, WARM, PAPER = (f"#0100{i:02x}" for i in range(6))
 SERIES = tuple(f"#0101{i:02x}" for i in range(HUES))
-VARIABLES = {INK: "--ink", FAINT: "--soft", GRID: "--line", ACCENT: "--accent", WARM: "--warm", PAPER: "--paper",
-             **{c: f"--k{i}" for i, c in enumerate(SERIES)}}  # what stands for a CSS variable in matplotlib's output
+VARIABLES = {
+    INK: "--ink",
+    FAINT: "--soft",
+    GRID: "--line",
+    ACCENT: "--accent",
+    WARM: "--warm",
+    PAPER: "--paper",
+    **{c: f"--k{i}" for i, c in enumerate(SERIES)},
+}  # what stands for a CSS variable in matplotlib's output
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 DASHES_CSS = ("", "5 2", "1.5 1.5", "6 2 1.5 2")
 
 STYLE: dict[str, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "plait", "svg.image_inline": True, "font.family": ["DejaVu Sans"],
-    "font.size": 10, "text.parse_math": False, "text.usetex": False, "path.simplify": True, "axes.facecolor": "none",
-    "figure.facecolor": "none", "savefig.facecolor": "none", "axes.edgecolor": GRID, "axes.labelcolor": FAINT,
-    "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.7, "grid.linestyle": "-",
-    "grid.alpha": 1.0, "text.color": INK, "xtick.color": GRID, "ytick.color": GRID, "xtick.labelcolor": FAINT,
-    "ytick.labelcolor": FAINT, "xtick.labelsize": 9, "ytick.labelsize": 9, "xtick.direction": "out",
-    "ytick.direction": "out", "xtick.major.size": 0, "ytick.major.size": 0, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.spines.left": False, "axes.spines.bottom": True, "axes.linewidth": 0.8,
-    "axes.labelsize": 9.5, "axes.unicode_minus": True, "axes.titlesize": 10, "axes.xmargin": 0.04, "axes.ymargin": 0.06,
-    "lines.linewidth": 1.8, "lines.solid_capstyle": "round", "axes.formatter.useoffset": False, "patch.linewidth": 0,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "plait",
+    "svg.image_inline": True,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 10,
+    "text.parse_math": False,
+    "text.usetex": False,
+    "path.simplify": True,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": FAINT,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "grid.linestyle": "-",
+    "grid.alpha": 1.0,
+    "text.color": INK,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": FAINT,
+    "ytick.labelcolor": FAINT,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.spines.bottom": True,
+    "axes.linewidth": 0.8,
+    "axes.labelsize": 9.5,
+    "axes.unicode_minus": True,
+    "axes.titlesize": 10,
+    "axes.xmargin": 0.04,
+    "axes.ymargin": 0.06,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "axes.formatter.useoffset": False,
+    "patch.linewidth": 0,
 }
 
 
@@ -48,60 +90,76 @@ def dash_of(place: int) -> str:
 
 def roc(curves: Sequence[dict[str, Any]], key: str) -> Html:
     """ROC curves of several classes; each lies in a group of id "<key>-curve<place>"."""
+
     def paint(figure: Figure) -> None:
         axes = _square(figure, "false positive rate", "true positive rate")
         for place, curve in enumerate(curves):
             if curve["auc"] is not None:
                 x, y = np.asarray(curve["points"], dtype=float).T
-                line, = axes.plot(x, y, color=SERIES[place % HUES], linestyle=DASHES[place // HUES % len(DASHES)],
-                                  solid_joinstyle="round")
+                (line,) = axes.plot(
+                    x,
+                    y,
+                    color=SERIES[place % HUES],
+                    linestyle=DASHES[place // HUES % len(DASHES)],
+                    solid_joinstyle="round",
+                )
                 line.set_gid(f"curve{place}")
+
     return draw(paint, key, "ROC curves: true positive rate over false positive rate", (4.6, 4.2))
 
 
 def calibration(bins: Sequence[dict[str, Any]], key: str) -> Html:
     """Share of right answers over confidence, and below it how many rows have that confidence."""
+
     def paint(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1])
         x, y = [b["confidence"] for b in bins], [b["accuracy"] for b in bins]
         upper.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
         upper.plot(x, y, color=ACCENT, marker="o", markersize=5.5, markeredgecolor=PAPER, markeredgewidth=1)
-        upper.set(xlim=(-.02, 1.02), ylim=(-.02, 1.04), ylabel="share that is right")
-        centre = [(min(int(c * 10 + 1e-6), 9) + .5) / 10 for c in x]
-        lower.bar(centre, [b["rows"] for b in bins], width=.092, color=ACCENT, alpha=.55)
+        upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), ylabel="share that is right")
+        centre = [(min(int(c * 10 + 1e-6), 9) + 0.5) / 10 for c in x]
+        lower.bar(centre, [b["rows"] for b in bins], width=0.092, color=ACCENT, alpha=0.55)
         lower.set(xlabel="confidence", ylabel="rows")
         _whole(lower.yaxis, 3)
+
     return draw(paint, key, "Calibration: share of right answers over confidence", (4.6, 4.2))
 
 
 def scatter(points: Any, key: str) -> Html:
     """Predicted over true values; the diagonal is being right."""
+
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         x, y = np.asarray(points, dtype=float).reshape(-1, 2).T
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         pad = (high - low or 1.0) * 0.04
         axes.plot([low, high], [low, high], color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
-        axes.plot(x, y, "o", color=ACCENT, alpha=.55, markersize=5, markeredgewidth=0)
+        axes.plot(x, y, "o", color=ACCENT, alpha=0.55, markersize=5, markeredgewidth=0)
         axes.set(xlabel="true", ylabel="predicted", xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
-        axes.set_box_aspect(.85)
+        axes.set_box_aspect(0.85)
+
     return draw(paint, key, "Predicted over true values", (4.6, 4.2))
 
 
 def residuals(histogram: dict[str, Any], key: str) -> Html:
     """How far predictions lie off, as a histogram."""
+
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         edges = np.asarray(histogram["edges"], dtype=float)
-        axes.bar((edges[:-1] + edges[1:]) / 2, histogram["counts"], width=np.diff(edges) * .92, color=ACCENT, alpha=.75)
+        axes.bar(
+            (edges[:-1] + edges[1:]) / 2, histogram["counts"], width=np.diff(edges) * 0.92, color=ACCENT, alpha=0.75
+        )
         axes.axvline(0, color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
         axes.set(xlabel="predicted minus true", ylabel="rows")
         _whole(axes.yaxis)
+
     return draw(paint, key, "Histogram of residuals", (4.6, 4.2))
 
 
 def epochs(values: Sequence[float | None], best: int | None, key: str, label: str) -> Html:
     """One figure over the epochs 1, 2, …; the epoch that was kept is marked."""
+
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
         y = np.array([np.nan if v is None else v for v in values], dtype=float)
@@ -111,8 +169,9 @@ def epochs(values: Sequence[float | None], best: int | None, key: str, label: st
         axes.plot(x, y, color=ACCENT, marker="o" if len(y) < 16 else None, markersize=4)
         if best is not None and best <= len(y) and np.isfinite(y[best - 1]):
             axes.plot([best], [y[best - 1]], "o", color=WARM, markersize=7, markeredgecolor=PAPER, markeredgewidth=1.2)
-        axes.set(xlabel="epoch", xlim=(.5, len(y) + .5))
+        axes.set(xlabel="epoch", xlim=(0.5, len(y) + 0.5))
         _whole(axes.xaxis)
+
     return draw(paint, key, label, (4.6, 2.6))
 
 
@@ -139,10 +198,29 @@ def _settings() -> dict[str, Any]:
     """matplotlib's own defaults, without those that choose backends or touch the user's session."""
     import matplotlib
 
-    return {k: v for k, v in matplotlib.rcParamsDefault.items()
-            if k.startswith(("axes", "figure", "font", "grid", "lines", "patch", "path", "savefig", "svg", "text",
-                             "xtick",
-                             "ytick", "hist", "scatter", "markers"))}
+    return {
+        k: v
+        for k, v in matplotlib.rcParamsDefault.items()
+        if k.startswith(
+            (
+                "axes",
+                "figure",
+                "font",
+                "grid",
+                "lines",
+                "patch",
+                "path",
+                "savefig",
+                "svg",
+                "text",
+                "xtick",
+                "ytick",
+                "hist",
+                "scatter",
+                "markers",
+            )
+        )
+    }
 
 
 def _whole(axis: Axis, most: int = 8) -> None:
@@ -155,26 +233,27 @@ def _whole(axis: Axis, most: int = 8) -> None:
 def _square(figure: Figure, xlabel: str, ylabel: str) -> Axes:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (3, 3)))
-    axes.set(xlim=(-.02, 1.02), ylim=(-.02, 1.04), xlabel=xlabel, ylabel=ylabel)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), xlabel=xlabel, ylabel=ylabel)
     return axes
 
 
 def _inline(svg: str, key: str, label: str) -> Html:
     """The SVG file as an element of a page: no prolog, names of its own, CSS variables for colours, one decimal."""
-    svg = svg[svg.index("<svg"):].strip()
+    svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S)
     svg = re.sub(r"<style[^>]*>.*?</style>\s*", "", svg, count=1, flags=re.S)
     svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
-    head = svg[:svg.index(">") + 1]
+    head = svg[: svg.index(">") + 1]
     box = re.search(r'viewBox="([^"]+)"', head)
     assert box is not None
-    body = svg[len(head):]
+    body = svg[len(head) :]
     body = re.sub(r' (?:d|x|y|width|height|transform)="[^"]*"', _rounded, body)
     body = body.replace("xlink:href=", "href=")
     used = set(re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', body))
     names = {n for pair in used for n in pair if n}
-    body = re.sub(r' id="([^"]+)"',
-                  lambda m: f' id="{key}-{m[1]}"' if m[1] in names or m[1].startswith("curve") else "", body)
+    body = re.sub(
+        r' id="([^"]+)"', lambda m: f' id="{key}-{m[1]}"' if m[1] in names or m[1].startswith("curve") else "", body
+    )
     body = re.sub(r'href="#', f'href="#{key}-', body).replace("url(#", f"url(#{key}-")
     body = re.sub(r"font: ([\d.]+)px [^;\"]+", r"font-size: \1px", body)
     body = re.sub(r" ?font-family: [^;\"]+;?", "", body)

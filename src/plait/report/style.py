@@ -200,8 +200,9 @@ def stylesheet() -> str:
 
 def _hover() -> str:
     """Pointing at a name of a legend brings its curve to the front."""
-    rules = [".roc:has(.legend li:hover) [id*=\"-curve\"] path{opacity:.15}"]
-    rules += [f".roc:has(.legend li:nth-child({i + 1}):hover) [id$=\"-curve{i}\"] "
-              f"path{{opacity:1;stroke-width:3!important}}"
-              for i in range(40)]
+    rules = ['.roc:has(.legend li:hover) [id*="-curve"] path{opacity:.15}']
+    rules += [
+        f'.roc:has(.legend li:nth-child({i + 1}):hover) [id$="-curve{i}"] path{{opacity:1;stroke-width:3!important}}'
+        for i in range(40)
+    ]
     return "\n".join(rules)

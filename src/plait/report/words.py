@@ -1,4 +1,5 @@
 """How figures are said: the names of metrics in plain words, numbers, intervals, and the one sentence that sums up."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -139,8 +140,10 @@ def sentence(judged: Judged, columns: Subset, part: str) -> str:
     full, prior = judged.figures[columns][metric], judged.figures[()][metric]
     n = rows(len(judged.rows)).split(" ")[0]
     noun = held_out(part) if len(judged.rows) != 1 else held_out(part).replace("rows", "row", 1)
-    return (f"On {n} {noun} {does.format(figure_words(metric, full))}; knowing nothing "
-            f"{would.format(value_text(metric, prior['value']))}.")
+    return (
+        f"On {n} {noun} {does.format(figure_words(metric, full))}; knowing nothing "
+        f"{would.format(value_text(metric, prior['value']))}."
+    )
 
 
 def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
@@ -149,36 +152,56 @@ def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
     how = record.get("split") or {}
     said = []
     if part == "train":
-        said.append("No rows were held out: the model was judged on the rows it was trained on. These figures say "
-                    "nothing about new rows.")
+        said.append(
+            "No rows were held out: the model was judged on the rows it was trained on. These figures say "
+            "nothing about new rows."
+        )
     if part == "valid":
-        said.append("There is no test part: the validation rows that chose the best epoch are also the ones it is "
-                    "judged on, which flatters the figures a little.")
+        said.append(
+            "There is no test part: the validation rows that chose the best epoch are also the ones it is "
+            "judged on, which flatters the figures a little."
+        )
     if result.size < 1000:
-        said.append(f"The model was judged on {rows(result.size)} only: the intervals are wide, and a difference "
-                    f"smaller than they are may be chance.")
-    said.append("The intervals (95 %, bootstrap over the rows judged) say how figures would vary with other rows of "
-                "the same kind. They hold neither another seed, nor other splits, nor rows from elsewhere.")
+        said.append(
+            f"The model was judged on {rows(result.size)} only: the intervals are wide, and a difference "
+            f"smaller than they are may be chance."
+        )
+    said.append(
+        "The intervals (95 %, bootstrap over the rows judged) say how figures would vary with other rows of "
+        "the same kind. They hold neither another seed, nor other splits, nor rows from elsewhere."
+    )
     for target, judged in result.targets.items():
         if len(judged.rows) < result.size:
-            said.append(f"{rows(result.size - len(judged.rows))} of {count(result.size)} carry no label of {target!r}, "
-                        f"or one that no training row has; they are not judged.")
+            said.append(
+                f"{rows(result.size - len(judged.rows))} of {count(result.size)} carry no label of {target!r}, "
+                f"or one that no training row has; they are not judged."
+            )
     if parts[0]:
-        said.append(f"Every part of the model was trained from scratch on {rows(parts[0])} of this table. It knows "
-                    f"nothing of the world beyond them.")
+        said.append(
+            f"Every part of the model was trained from scratch on {rows(parts[0])} of this table. It knows "
+            f"nothing of the world beyond them."
+        )
     if how.get("group"):
-        said.append(f"Rows that share a value of {how['group']!r} stayed on one side of the split. Near duplicates "
-                    f"across different values of it are not looked for.")
+        said.append(
+            f"Rows that share a value of {how['group']!r} stayed on one side of the split. Near duplicates "
+            f"across different values of it are not looked for."
+        )
     elif how.get("time"):
-        said.append(f"The split is by {how['time']!r}: the latest rows are held out. Near duplicates are not looked "
-                    f"for.")
+        said.append(
+            f"The split is by {how['time']!r}: the latest rows are held out. Near duplicates are not looked for."
+        )
     elif not how.get("column"):
-        said.append("Rows were split by chance. Near duplicates (the same object pictured twice, several rows of one "
-                    "person) may lie on both sides and flatter the figures; a split by group shows it.")
+        said.append(
+            "Rows were split by chance. Near duplicates (the same object pictured twice, several rows of one "
+            "person) may lie on both sides and flatter the figures; a split by group shows it."
+        )
     if record.get("stopped") in ("time limit", "interrupted"):
         said.append(f"Training ended early ({record['stopped']}); more epochs may do better.")
-    said.append("Scores fall when new rows differ from the table: other cameras, other microphones, other words, other "
-                "times.")
-    said.append("Not for decisions about people without further checks: for each group concerned, on current data, by "
-                "someone who answers for it.")
+    said.append(
+        "Scores fall when new rows differ from the table: other cameras, other microphones, other words, other times."
+    )
+    said.append(
+        "Not for decisions about people without further checks: for each group concerned, on current data, by "
+        "someone who answers for it."
+    )
     return said

@@ -1,4 +1,5 @@
 """What each input is worth: a target's main figure for every subset, what dropping one costs, the weights learned."""
+
 from __future__ import annotations
 
 import math
@@ -18,10 +19,14 @@ def worth(judged: Judged, columns: Subset, weights: dict[str, float] | None, ord
     better = "lower is better" if words.lower_is_better(metric) else "higher is better"
     parts: list[object] = [
         tag("h3", "What each input is worth"),
-        tag("p", f"{words.metric_name(metric)} when the model may see only some of the inputs, from best to worst "
-                 f"({better}); the bars are 95 % intervals, the dashed line is what it scores seeing nothing.",
-            class_="soft"),
-        div("card", _ranges(judged, columns, order))]
+        tag(
+            "p",
+            f"{words.metric_name(metric)} when the model may see only some of the inputs, from best to worst "
+            f"({better}); the bars are 95 % intervals, the dashed line is what it scores seeing nothing.",
+            class_="soft",
+        ),
+        div("card", _ranges(judged, columns, order)),
+    ]
     if len(columns) > 1:
         parts.append(div("pair", _costs(judged, columns), _weights(weights)))
     return join(parts)
@@ -68,7 +73,7 @@ def _ranges(judged: Judged, columns: Subset, reading: Sequence[str]) -> Html:
     figures = {s: f[metric] for s, f in judged.figures.items()}
     order = sorted(figures, key=lambda s: _rank(metric, figures[s]["value"]))
     if len(order) > MOST_ROWS:
-        keep = {columns, (), *[s for s in order if s not in (columns, ())][:MOST_ROWS - 2]}
+        keep = {columns, (), *[s for s in order if s not in (columns, ())][: MOST_ROWS - 2]}
         order = [s for s in order if s in keep]
     scale = scale_of(metric, [figures[s] for s in order])
     lines: list[Html] = []
@@ -76,9 +81,11 @@ def _ranges(judged: Judged, columns: Subset, reading: Sequence[str]) -> Html:
         figure = figures[subset]
         value = tag("b", words.value_text(metric, figure["value"]))
         interval = words.span_text(metric, figure)
-        lines += [div("label", chips(sorted(subset, key=list(reading).index))),
-                  div("value", value, *([" ", tag("small", interval)] if interval else [])),
-                  gauge(figure, figures[()], scale, nothing=not subset)]
+        lines += [
+            div("label", chips(sorted(subset, key=list(reading).index))),
+            div("value", value, *([" ", tag("small", interval)] if interval else [])),
+            gauge(figure, figures[()], scale, nothing=not subset),
+        ]
     left_out = len(figures) - len(order)
     note = tag("p", f"{left_out} more subsets are in report.json.", class_="note") if left_out else None
     return join([div("ranges", *lines, ticks(metric, scale)), note])
@@ -97,16 +104,23 @@ def _costs(judged: Judged, columns: Subset) -> Html:
     lines: list[Html] = []
     for column in sorted(costs, key=lambda c: -costs[c][0])[:MOST_ROWS]:
         cost, without = costs[column]
-        lines += [div("label", "without ", chips((column,))),
-                  div("value", tag("b", _cost_text(metric, cost)), " ",
-                      tag("small", f"to {words.value_text(metric, without)}")),
-                  div("bar", tag("i", class_="minus" if cost < 0 else None,
-                                 style=f"width:{100 * abs(cost) / most:.1f}%"))]
+        lines += [
+            div("label", "without ", chips((column,))),
+            div(
+                "value",
+                tag("b", _cost_text(metric, cost)),
+                " ",
+                tag("small", f"to {words.value_text(metric, without)}"),
+            ),
+            div("bar", tag("i", class_="minus" if cost < 0 else None, style=f"width:{100 * abs(cost) / most:.1f}%")),
+        ]
     gain = any(c < 0 for c, _ in costs.values())
     note = "What the figure loses when one input is taken away and the others stay." + (
-        " Orange: it does better without." if gain else "")
-    return tag("figure", tag("figcaption", "What dropping one costs", tag("small", note)), div("ranges", *lines),
-               class_="card")
+        " Orange: it does better without." if gain else ""
+    )
+    return tag(
+        "figure", tag("figcaption", "What dropping one costs", tag("small", note)), div("ranges", *lines), class_="card"
+    )
 
 
 def _weights(weights: dict[str, float] | None) -> Html | None:
@@ -115,8 +129,11 @@ def _weights(weights: dict[str, float] | None) -> Html | None:
     most = max(max(weights.values()), 1e-9)
     lines: list[Html] = []
     for column in sorted(weights, key=lambda c: -weights[c])[:MOST_ROWS]:
-        lines += [div("label", chips((column,))), div("value", tag("b", words.percent(weights[column]))),
-                  div("bar", tag("i", style=f"width:{100 * max(weights[column], 0) / most:.1f}%"))]
+        lines += [
+            div("label", chips((column,))),
+            div("value", tag("b", words.percent(weights[column]))),
+            div("bar", tag("i", style=f"width:{100 * max(weights[column], 0) / most:.1f}%")),
+        ]
     note = "How much each stream counts in the fusion, when all are there."
     return tag("figure", tag("figcaption", "Learned weights", tag("small", note)), div("ranges", *lines), class_="card")
 

@@ -1,4 +1,5 @@
 """Real tables, fetched at run time by the package manager that carries them, and built whole or not at all."""
+
 from __future__ import annotations
 
 import csv
@@ -40,8 +41,16 @@ def run(command: Sequence[str | Path], *, cwd: Path) -> str:
     """The standard output of a command. Raises FetchError with the last line the command said."""
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              errors="replace", timeout=TIMEOUT, check=True)
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT,
+            check=True,
+        )
     except FileNotFoundError:
         raise FetchError(f"The program {words[0]!r} is not on this machine.") from None
     except subprocess.TimeoutExpired:

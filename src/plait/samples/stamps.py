@@ -2,6 +2,7 @@
 
 From the Debian package tuxpaint-stamps-default (GPL-2), which is fetched and unpacked, never installed.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -41,8 +42,10 @@ def build(folder: Path, *, log: Callable[[str], None] = print) -> Path:
         return table
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
-            raise FetchError(f"{PACKAGE} comes through apt, and {tool} is not on this machine. Build the table on "
-                             f"Debian or Ubuntu and copy the folder, or use plait.samples.countries, which needs pip.")
+            raise FetchError(
+                f"{PACKAGE} comes through apt, and {tool} is not on this machine. Build the table on "
+                f"Debian or Ubuntu and copy the folder, or use plait.samples.countries, which needs pip."
+            )
     start = time.perf_counter()
     with staged(folder) as part:
         work = part / "work"
@@ -117,11 +120,13 @@ def source(deb: Path, copyright_text: str, log: Callable[[str], None]) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             sha256.update(block)
     licences = sorted(set(re.findall(r"^License: *(\S.*)$", copyright_text, re.MULTILINE)))
-    return (f"Package: {PACKAGE} (Debian)\nVersion: {version}\nsha256 of the .deb: {sha256.hexdigest()}\n"
-            f"Licence: {', '.join(licences)}\n\n"
-            f"Fetched at run time by plait.samples.stamps with `apt-get download`; plait does not carry these files.\n"
-            f"Unchanged: pictures and sounds under media/. Made by plait: stamps.csv, from names and .txt files.\n\n"
-            f"The package's copyright file:\n\n{copyright_text}")
+    return (
+        f"Package: {PACKAGE} (Debian)\nVersion: {version}\nsha256 of the .deb: {sha256.hexdigest()}\n"
+        f"Licence: {', '.join(licences)}\n\n"
+        f"Fetched at run time by plait.samples.stamps with `apt-get download`; plait does not carry these files.\n"
+        f"Unchanged: pictures and sounds under media/. Made by plait: stamps.csv, from names and .txt files.\n\n"
+        f"The package's copyright file:\n\n{copyright_text}"
+    )
 
 
 def assemble(stamps: Path, folder: Path) -> list[dict[str, str]]:

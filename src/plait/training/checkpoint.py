@@ -3,6 +3,7 @@
 A run's folder holds `run.json` (what the run was started with) and `step-*` folders. No random state is kept: order and
 draws of a step are functions of the seed and the step (schedule.py).
 """
+
 from __future__ import annotations
 
 import json
@@ -34,14 +35,17 @@ class Checkpoints:
             if changed:
                 raise DataChangedError(
                     f"{folder} holds an interrupted run that was started with another {', '.join(sorted(changed))}. "
-                    f"Give the same again to go on, delete the folder to start over, or choose another name.")
+                    f"Give the same again to go on, delete the folder to start over, or choose another name."
+                )
         else:
             files.write_set(known, {"run.json": json.dumps(identity, indent=1).encode()})
 
     def save(self, step: int, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
         """Writes the set of one step and forgets all but the last two."""
-        contents = {f"{name}.safetensors": safetensors.torch.save({k: v.contiguous() for k, v in group.items()})
-                    for name, group in tensors.items()}
+        contents = {
+            f"{name}.safetensors": safetensors.torch.save({k: v.contiguous() for k, v in group.items()})
+            for name, group in tensors.items()
+        }
         contents["state.json"] = json.dumps(state).encode()
         files.write_set(self.folder / f"step-{step:09d}", contents, replace=True)
         for old in self._sets()[:-KEPT]:
@@ -68,8 +72,12 @@ class Checkpoints:
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
     """The state of an optimizer by the names of its parameters."""
-    return {f"{names[p]}|{key}": value for p, state in optimizer.state.items() for key, value in state.items()
-            if isinstance(value, Tensor)}
+    return {
+        f"{names[p]}|{key}": value
+        for p, state in optimizer.state.items()
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+    }
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:

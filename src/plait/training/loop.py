@@ -1,4 +1,5 @@
 """The training loop, on accelerate. Read `train` top to bottom."""
+
 from __future__ import annotations
 
 import queue
@@ -32,6 +33,23 @@ RESTORE_HIDDEN = 0.9  # of the rows in which every cell was hidden, the share th
 
 
 @dataclass
+class Speed:
+    """How fast an epoch went, and how much of it was waiting for data."""
+
+    began: float = field(default_factory=time.perf_counter)
+    rows: int = 0
+    waited: float = 0.0
+    seconds: float = 1e-9
+
+    def count(self, rows: int, waited: float) -> None:
+        self.rows, self.waited, self.seconds = self.rows + rows, self.waited + waited, time.perf_counter() - self.began
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / self.seconds
+
+
+@dataclass
 class State:
     """Where a run stands."""
 
@@ -41,84 +59,137 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # of the steps of the epoch that is running
     stopped: str | None = None  # why a run ended before its last epoch
+    speeds: list[Speed] = field(default_factory=list)  # of the epochs run in this process; never saved: bytes repeat
 
 
-def train(model: Model, objective: Objective, data: Dataset, *, train_rows: np.ndarray, valid_rows: np.ndarray,
-          options: Options, seed: int, checkpoints: Checkpoints | None, deadline: float | None,
-          progress: Progress, save_seconds: float = SAVE_SECONDS) -> State:
+def train(
+    model: Model,
+    objective: Objective,
+    data: Dataset,
+    *,
+    train_rows: np.ndarray,
+    valid_rows: np.ndarray,
+    options: Options,
+    seed: int,
+    checkpoints: Checkpoints | None,
+    deadline: float | None,
+    progress: Progress,
+    save_seconds: float = SAVE_SECONDS,
+) -> State:
     """Trains the model in place and leaves the weights of its best epoch in it. `deadline`: a time.monotonic(). With a
     deadline or after Ctrl-C the run stops early, with the best weights so far."""
     accelerator, precision = _accelerator(options.precision)
     model.to(accelerator.device)
     data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
-    optimizer = _optimizer(model, options)
-    wrapped = accelerator.prepare_model(model)
-    run = _Run(model, optimizer, checkpoints, options)
-    epochs = options.epochs_for(len(train_rows))
-    steps = -(-len(train_rows) // options.batch_size)
-    patience = options.patience or max(5, epochs // 3)
+    run = _Run(
+        accelerator,
+        model,
+        objective,
+        data,
+        options,
+        checkpoints,
+        seed=seed,
+        steps=-(-len(train_rows) // options.batch_size),
+        epochs=options.epochs_for(len(train_rows)),
+    )
+    patience = options.patience or max(5, run.epochs // 3)
     state = run.resume()
     if state.step:
-        progress.say(f"Going on from step {state.step} of {epochs * steps}.")
-    progress.say(f"Training: {len(train_rows)} rows, {epochs} epochs of {steps} steps, {precision} on "
-                 f"{accelerator.device}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
-    saved = time.monotonic()
-    with _interruptible() as interrupted, torch.random.fork_rng(enabled=True), \
-            progress.bar("Training", epochs * steps, unit="steps", start=state.step) as bar:
-        for epoch in range(state.step // steps, epochs):
+        progress.say(f"Going on from step {state.step} of {run.epochs * run.steps}.")
+    progress.say(
+        f"Training: {len(train_rows)} rows, {run.epochs} epochs of {run.steps} steps, {precision} on "
+        f"{accelerator.device}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters"
+    )
+    with (
+        _interruptible() as interrupted,
+        torch.random.fork_rng(),
+        progress.bar("Training", run.epochs * run.steps, unit="steps", start=state.step) as bar,
+    ):
+        for epoch in range(state.step // run.steps, run.epochs):
             if state.stopped:
                 break
-            began, waited, seen = time.perf_counter(), 0.0, 0
-            todo = np.array_split(order(train_rows, seed=seed, epoch=epoch), steps)[state.step % steps:]
-            for batch, chosen, wait in _prefetch(data, todo):
-                torch.manual_seed(step_seed(seed, state.step))
-                for group in optimizer.param_groups:
-                    group["lr"] = rate(state.step, epochs * steps, peak=options.learning_rate, warmup=options.warmup)
-                batch = vary(model, _moved(batch, accelerator.device), options.modality_dropout)
-                with accelerator.autocast():
-                    losses = objective(wrapped(batch))
-                total = torch.stack(list(losses.values())).sum()
-                accelerator.backward(total)
-                norm = accelerator.clip_grad_norm_(model.parameters(), options.clip)
-                state.losses.append(_finite(total, norm, state.step, chosen))
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                state.step += 1
-                waited, seen = waited + wait, seen + len(chosen)
-                bar.advance(note=_note(state, seen / (time.perf_counter() - began)))
+            todo = np.array_split(order(train_rows, seed=seed, epoch=epoch), run.steps)[state.step % run.steps :]
+            speed = Speed()
+            for batch, rows, wait in _prefetch(data, todo):
+                run.advance(state, batch, rows)
+                speed.count(len(rows), wait)
+                bar.advance(note=_note(state, speed.rows_per_second))
                 late = deadline is not None and time.monotonic() > deadline
                 if late or interrupted():
                     state.stopped = "time limit" if late else "interrupted"
                     break
-                if time.monotonic() - saved > save_seconds and state.step % steps:
-                    run.save(state)
-                    saved = time.monotonic()
-            seconds = time.perf_counter() - began
-            entry = {"epoch": epoch, "loss": float(np.mean(state.losses)) if state.losses else None,
-                     "seconds": seconds, "rows_per_second": seen / seconds, "data_wait": waited / seconds}
-            entry.update(_validate(model, data, valid_rows, options))
-            state.losses = []
-            state.history.append(entry)
-            run.judge(state, entry, epoch)
-            if valid_rows.size and epoch - state.best_epoch >= patience and not state.stopped:
-                state.stopped = f"no better {entry['watched']} for {patience} epochs"
-            run.save(state)
-            saved = time.monotonic()
-            if not progress.terminal and (epoch % max(1, epochs // 8) == 0 or state.stopped or epoch == epochs - 1):
-                progress.say(f"  epoch {epoch + 1}/{epochs}: {_note(state, entry['rows_per_second'])}")
+                if state.step % run.steps:
+                    run.save(state, every=save_seconds)
+            state.speeds.append(speed)
+            run.end_epoch(state, epoch, valid_rows, patience)
+            run.save(state, every=0)
+            if not progress.terminal and (
+                epoch % max(1, run.epochs // 8) == 0 or state.stopped or epoch + 1 == run.epochs
+            ):
+                progress.say(f"  epoch {epoch + 1}/{run.epochs}: {_note(state, speed.rows_per_second)}")
     run.keep_best()
     model.eval()
     return state
 
 
 class _Run:
-    """The weights of the best epoch, and what it takes to go on later."""
+    """What a run holds besides where it stands: parts, optimizer, checkpoints, and the weights of the best epoch."""
 
-    def __init__(self, model: Model, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints | None,
-                 options: Options) -> None:
-        self.model, self.optimizer, self.checkpoints = model, optimizer, checkpoints
+    def __init__(
+        self,
+        accelerator: Any,
+        model: Model,
+        objective: Objective,
+        data: Dataset,
+        options: Options,
+        checkpoints: Checkpoints | None,
+        *,
+        seed: int,
+        steps: int,
+        epochs: int,
+    ) -> None:
+        self.accelerator, self.model, self.objective, self.data = accelerator, model, objective, data
+        self.options, self.checkpoints, self.seed, self.steps, self.epochs = options, checkpoints, seed, steps, epochs
+        self.optimizer = _optimizer(model, options)
+        self.wrapped = accelerator.prepare_model(model)
         self.names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
         self.best: dict[str, Tensor] = {}
+        self.saved = time.monotonic()
+
+    def advance(self, state: State, batch: Batch, rows: np.ndarray) -> None:
+        """One step. Every random draw in it follows from the seed and the step."""
+        torch.manual_seed(step_seed(self.seed, state.step))
+        options = self.options
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(state.step, self.epochs * self.steps, peak=options.learning_rate, warmup=options.warmup)
+        batch = vary(self.model, _moved(batch, self.accelerator.device), options.modality_dropout)
+        with self.accelerator.autocast():
+            losses = self.objective(self.wrapped(batch))
+        total = torch.stack(list(losses.values())).sum()
+        self.accelerator.backward(total)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), options.clip)
+        state.losses.append(_finite(total, norm, state.step, rows))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        state.step += 1
+
+    def end_epoch(self, state: State, epoch: int, valid_rows: np.ndarray, patience: int) -> None:
+        """Validates, keeps the weights when they are as good as the best so far, and decides whether to go on. As good:
+        within one standard error, so that a lucky epoch early on does not win over a trained model (the one-standard-error
+        rule of Breiman et al. 1984, in favour of more training). Without validation rows the last weights are kept."""
+        entry = {
+            "epoch": epoch,
+            "loss": float(np.mean(state.losses)) if state.losses else None,
+            **_validate(self.model, self.data, valid_rows, self.options),
+        }
+        state.losses = []
+        state.history.append(entry)
+        if entry["score"] is None or entry["score"] >= state.best_score - entry["slack"]:
+            state.best_score = -np.inf if entry["score"] is None else max(state.best_score, entry["score"])
+            state.best_epoch = epoch
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        if valid_rows.size and epoch - state.best_epoch >= patience and not state.stopped:
+            state.stopped = f"no better {entry['watched']} for {patience} epochs"
 
     def resume(self) -> State:
         found = self.checkpoints.latest() if self.checkpoints else None
@@ -130,21 +201,17 @@ class _Run:
         self.best = tensors.get("best", {})
         return State(**{**state, "best_score": -np.inf if state["best_score"] is None else state["best_score"]})
 
-    def save(self, state: State) -> None:
-        if self.checkpoints is None:
+    def save(self, state: State, *, every: float) -> None:
+        """A checkpoint, when the last is more than `every` seconds old."""
+        if self.checkpoints is None or time.monotonic() - self.saved < every:
             return
         tensors = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.optimizer, self.names)}
         if self.best:
             tensors["best"] = self.best
         score = state.best_score if np.isfinite(state.best_score) else None
-        self.checkpoints.save(state.step, tensors, {**vars(state), "best_score": score})
-
-    def judge(self, state: State, entry: dict[str, Any], epoch: int) -> None:
-        """Keeps the weights when they are the best so far; without validation rows the last are."""
-        if entry["score"] is None or entry["score"] > state.best_score:
-            state.best_score = -np.inf if entry["score"] is None else entry["score"]
-            state.best_epoch = epoch
-            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        kept = {k: v for k, v in vars(state).items() if k != "speeds"}
+        self.checkpoints.save(state.step, tensors, {**kept, "best_score": score})
+        self.saved = time.monotonic()
 
     def keep_best(self) -> None:
         if self.best:
@@ -169,12 +236,13 @@ def _mark(inputs: dict[str, Tensor]) -> str:
 
 
 def _validate(model: Model, data: Dataset, rows: np.ndarray, options: Options) -> dict[str, Any]:
-    """Metrics of every target over the validation rows, and the one score that early stopping watches (higher is
-    better; ties are broken by the loss)."""
+    """Metrics of every target over the validation rows, the score that early stopping watches (higher is better), and
+    how much of it is chance: one standard error, as of a share of so many rows."""
     if not rows.size:
-        return {"score": None, "watched": None}
+        return {"score": None, "slack": 0.0, "watched": None}
     found = next(iter(answers(model, data, rows).values()))
-    figures, scores, losses = {}, [], []
+    figures: dict[str, dict[str, float | None]] = {}
+    losses, known = [], np.zeros(0, bool)
     for target, answer in found.items():
         head = model.heads[target]
         known = head.known(data.targets[target][rows]).cpu().numpy()
@@ -182,16 +250,18 @@ def _validate(model: Model, data: Dataset, rows: np.ndarray, options: Options) -
             continue
         labels = data.targets[target][rows].cpu().numpy()[known]
         judged = head.judge(answer[known], labels, np.ones((1, int(known.sum()))))
-        figures[target] = {name: float(v[0]) for name, v in judged.items()}
-        metric = options.metric if options.metric in judged else head.metrics[0]
-        scores.append(figures[target][metric] * (-1 if metric in LOWER_IS_BETTER else 1))
-        losses.append(figures[target].get("log_loss", figures[target].get("rmse", 0.0)))
-    if not scores:
-        return {"score": None, "watched": None, "valid": figures}
-    loss = float(np.mean(losses))
-    single = len(scores) == 1 and options.metric != "loss" and np.isfinite(scores[0])
-    watched = (options.metric or model.heads[next(iter(figures))].metrics[0]) if single else "loss"
-    return {"score": scores[0] - 1e-3 * loss if single else -loss, "watched": watched, "valid": figures}
+        figures[target] = {name: float(v[0]) if np.isfinite(v[0]) else None for name, v in judged.items()}
+        losses.append(float(judged["log_loss" if "log_loss" in judged else "rmse"][0]))
+    if not figures:
+        return {"score": None, "slack": 0.0, "watched": None, "valid": figures}
+    target, first = next(iter(figures.items()))
+    watched = options.metric if options.metric in first else model.heads[target].metrics[0]
+    value = first[watched]
+    if len(figures) > 1 or options.metric == "loss" or value is None:
+        return {"score": -float(np.mean(losses)), "slack": 0.0, "watched": "loss", "valid": figures}
+    lower = watched in LOWER_IS_BETTER
+    slack = 0.0 if lower else float(np.sqrt(max(0.0, value * (1 - value)) / known.sum()))
+    return {"score": -value if lower else value, "slack": slack, "watched": watched, "valid": figures}
 
 
 def _prefetch(data: Dataset, todo: list[np.ndarray]) -> Iterator[tuple[Batch, np.ndarray, float]]:
@@ -252,15 +322,19 @@ def _optimizer(model: Model, options: Options) -> torch.optim.Optimizer:
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    return {"inputs": {c: {k: t.to(device, non_blocking=True) for k, t in i.items()} for c, i in batch["inputs"].items()},
-            "targets": batch["targets"]}
+    return {
+        "inputs": {c: {k: t.to(device, non_blocking=True) for k, t in i.items()} for c, i in batch["inputs"].items()},
+        "targets": batch["targets"],
+    }
 
 
 def _finite(total: Tensor, norm: Tensor, step: int, rows: np.ndarray) -> float:
     loss = total.item()
     if not np.isfinite(loss) or not np.isfinite(float(norm)):
-        raise TrainingError(f"Training broke at step {step}: loss {loss:g}, norm of the gradient {float(norm):g}, rows "
-                            f"{rows.tolist()[:64]}. Lower the learning rate, or look at these rows.")
+        raise TrainingError(
+            f"Training broke at step {step}: loss {loss:g}, norm of the gradient {float(norm):g}, rows "
+            f"{rows.tolist()[:64]}. Lower the learning rate, or look at these rows."
+        )
     return loss
 
 
@@ -269,8 +343,11 @@ def _note(state: State, speed: float) -> str:
     last = state.history[-1] if state.history else {}
     if not loss and last.get("loss") is not None:
         loss = f"loss {last['loss']:.3f}"
-    shown = [f"{metrics_of[last['watched']]:.3f}" for metrics_of in last.get("valid", {}).values()
-             if last.get("watched") in metrics_of]
+    shown = [
+        f"{figures[last['watched']]:.3f}"
+        for figures in last.get("valid", {}).values()
+        if figures.get(last.get("watched")) is not None
+    ]
     return f"{loss}  {'valid ' + str(last['watched']) + ' ' + ', '.join(shown) if shown else ''}  {speed:.0f} rows/s"
 
 

@@ -1,4 +1,5 @@
 """How to train: the options of the loop, and what they are when nobody says."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 class Options:
     """Options of the training loop."""
 
-    epochs: int | None = None  # None: as many as make about 1,200 steps, within 8 and 80
+    epochs: int | None = None  # None: as many as make about 600 steps, within 8 and 60
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.05  # of matrices; vectors are not decayed
@@ -27,10 +28,14 @@ class Options:
 
     def __post_init__(self) -> None:
         checks = {
-            "epochs": self.epochs is None or self.epochs >= 1, "batch_size": self.batch_size >= 1,
-            "learning_rate": self.learning_rate > 0, "weight_decay": self.weight_decay >= 0,
-            "warmup": 0 <= self.warmup < 1, "clip": self.clip > 0,
-            "patience": self.patience is None or self.patience >= 1, "modality_dropout": 0 <= self.modality_dropout < 1,
+            "epochs": self.epochs is None or self.epochs >= 1,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "weight_decay": self.weight_decay >= 0,
+            "warmup": 0 <= self.warmup < 1,
+            "clip": self.clip > 0,
+            "patience": self.patience is None or self.patience >= 1,
+            "modality_dropout": 0 <= self.modality_dropout < 1,
         }
         for name, fine in checks.items():
             if not fine:
@@ -49,7 +54,7 @@ class Options:
 
     def epochs_for(self, rows: int) -> int:
         steps = -(-rows // self.batch_size)
-        return self.epochs or min(80, max(8, -(-1200 // steps)))
+        return self.epochs or min(60, max(8, -(-600 // steps)))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,4 +1,5 @@
 """What step s does, as a pure function of the seed and s: its rows, its random draws, its learning rate."""
+
 from __future__ import annotations
 
 import math
