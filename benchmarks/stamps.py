@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--protocol", choices=("grouped", "random"), default="grouped")
     parser.add_argument("--seeds", type=int, nargs="*")
     parser.add_argument("--only", nargs="*", help="subsets, as column+column")
-    parser.add_argument("--fusion", default="attention")
+    parser.add_argument("--fusion", default="average")
     parser.add_argument("--training", type=json.loads, default={})
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path)
@@ -180,14 +180,16 @@ def main() -> None:
         for seed, fold, _ in folds(frame, given.protocol, seeds)
         for s in subsets
     ]
-    results = tfidf(frame, given.protocol, seeds)
+    results = [r for r in _done(given.out) if r["columns"] != ["tfidf"]] + tfidf(frame, given.protocol, seeds)
+    done = {(tuple(r["columns"]), r["seed"], r["fold"]) for r in results}
+    todo = [j for j in jobs if (tuple(j["columns"]), j["seed"], j["fold"]) not in done]
     with ProcessPoolExecutor(given.jobs) as pool:
-        for future in as_completed([pool.submit(run, job) for job in jobs]):
-            results.append(future.result())
-            r = results[-1]
+        for future in as_completed([pool.submit(run, job) for job in todo]):
+            results.append(r := future.result())
+            _write(given.out, given.protocol, results)
             print(
-                f"{len(results)}/{len(jobs)} {' + '.join(r['columns'])} seed {r['seed']} fold {r['fold']}: "
-                f"{r['accuracy']:.3f} ({r['epochs']} epochs, {r['seconds']:.0f} s)",
+                f"{' + '.join(r['columns'])} seed {r['seed']} fold {r['fold']}: {r['accuracy']:.3f} "
+                f"({r['epochs']} epochs, {r['seconds']:.0f} s)",
                 file=sys.stderr,
                 flush=True,
             )
@@ -198,10 +200,17 @@ def main() -> None:
         print(
             f"{name:<34} accuracy {row['accuracy']:.3f} (sd {row['sd']:.3f})  macro-F1 {row['f1_macro']:.3f}{gap}{error}"
         )
-    if given.out:
-        given.out.write_text(
-            json.dumps({"protocol": given.protocol, "seeds": seeds, "summary": table, "runs": results}, indent=1)
-        )
+    _write(given.out, given.protocol, results)
+
+
+def _done(path: Path | None) -> list[dict[str, Any]]:
+    return json.loads(path.read_text())["runs"] if path and path.exists() else []  # type: ignore[no-any-return]
+
+
+def _write(path: Path | None, protocol: str, results: list[dict[str, Any]]) -> None:
+    """What has been run so far; called again with the same --out, the benchmark goes on from there."""
+    if path:
+        path.write_text(json.dumps({"protocol": protocol, "summary": summarise(results), "runs": results}, indent=1))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def fit(
     ] = [],
     encoder: Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")] = [],
     head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
-    fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "attention",
+    fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "average",
     train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
     split_column: Annotated[Optional[str], typer.Option(help="A column that says train, valid or test.")] = None,
     group: Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")] = None,

@@ -13,4 +13,4 @@ FUSIONS = Table(
     },
 )
 
-DEFAULT = "attention"
+DEFAULT = "average"

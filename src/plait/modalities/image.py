@@ -66,7 +66,7 @@ def _rgb(image: Any) -> np.ndarray:
         white = 65535.0 if mode.startswith("I;16") else _white(float(values.max(initial=0)), whole=mode == "I")
         grey = np.clip(values / white * 255, 0, 255).round().astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
-    if mode in ("RGBA", "LA", "PA", "La", "RGBa") :
+    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         over = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", over.size, "white"), over)
     return np.array(image.convert("RGB"))

@@ -17,7 +17,7 @@ class Options:
 
     epochs: int | None = None  # None: as many as make about 600 steps, within 8 and 60
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.05  # of matrices; vectors are not decayed
     warmup: float = 0.05  # share of all steps in which the learning rate rises to its peak
     clip: float = 1.0  # largest norm of the gradient
