@@ -100,7 +100,10 @@ MANIFESTS = ["", "{", "[]", "3", "null", "{}", '{"sha256": []}', '{"sha256": ["a
              "\udcff"]
 
 
-@pytest.mark.parametrize("how", ["bit", "cut", "gone", "folder", "link", "no manifest", "fewer files", *MANIFESTS],
+BROKEN_FILES = ["bit", "cut", "gone", "folder", "link"]
+
+
+@pytest.mark.parametrize("how", [*BROKEN_FILES, "no manifest", "fewer files", *MANIFESTS],
                          ids=lambda h: ascii(h[:30]))
 def test_a_changed_folder_is_refused(tmp_path: Path, how: str) -> None:
     write_set(tmp_path / "m", CONTENTS)
@@ -108,7 +111,7 @@ def test_a_changed_folder_is_refused(tmp_path: Path, how: str) -> None:
         (tmp_path / "m" / MANIFEST).write_bytes(b"\xff\xfe{")
     else:
         damage_tree(tmp_path / "m", how)
-    with pytest.raises(ModelFormatError, match=r"\S{20,}|.+ .+"):
+    with pytest.raises(ModelFormatError, match=r"b\.bin" if how in BROKEN_FILES else rf"{MANIFEST}|not a regular file"):
         read_set(tmp_path / "m")
 
 

@@ -62,6 +62,12 @@ class Predictor:
         """Target column -> modality."""
         return self.schema.targets
 
+    @property
+    def figures(self) -> dict[str, dict[str, float | None]]:
+        """Target -> metric -> value, as judged on the rows that were held out when the model was made."""
+        judged = self.record["evaluation"]["targets"]
+        return {t: {name: f["value"] for name, f in by["metrics"].items()} for t, by in judged.items()}
+
     def predict(
         self,
         table: Any,

@@ -1,4 +1,4 @@
-"""From columns of a table to prepared cells by row: each distinct one read once, on all cores, bad ones in the ledger."""
+"""From columns of a table to prepared cells by row: each distinct cell read once, on all cores, the bad ones noted."""
 
 from __future__ import annotations
 

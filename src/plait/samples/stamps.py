@@ -31,12 +31,13 @@ SOUNDS = {"speech_fr": "_desc_fr", "speech_es": "_desc_es", "speech_ru": "_desc_
 COLUMNS = ("id", "category", "folder", "text_en", *TEXTS, "image", *SOUNDS, "width", "height")
 
 
-def build(folder: Path, *, log: Callable[[str], None] = print) -> Path:
+def build(folder: str | Path, *, log: Callable[[str], None] = print) -> Path:
     """Fetches the package (161 MB), writes `folder/stamps.csv`, `media/` and `SOURCE.txt`; returns the table's path.
 
     A table that is there is returned at once. Raises FetchError without apt or network, OutputError if `folder` cannot
     be written. While it works, `folder.part` beside it takes 500 MB; what stays is 110 MB.
     """
+    folder = Path(folder)
     table = folder / "stamps.csv"
     if table.exists():
         return table
