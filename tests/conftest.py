@@ -1,4 +1,5 @@
 """What many tests share: a cache of their own, tiny real media, small tables, and one list of cells a modality."""
+
 from __future__ import annotations
 
 import io
@@ -91,8 +92,16 @@ def media_rows(write: Callable[..., Path]) -> list[dict[str, Any]]:
         write(f"p{i}.png", encoded(picture(10 + i, 20 - i, seed=i)))
         sound = f"s{i}.{'wav' if i % 2 else 'ogg'}"
         write(sound, sounded(tone(300 + 50 * i, 0.2 + 0.05 * i), 16_000 if i % 3 else 8_000, "WAV" if i % 2 else "OGG"))
-        rows.append({"picture": f"p{i}.png", "sound": sound, "note": f"note number {i}",
-                     "size": float(i), "kind": "ab"[i % 2], "tags": ["x", f"t{i % 3}"]})
+        rows.append(
+            {
+                "picture": f"p{i}.png",
+                "sound": sound,
+                "note": f"note number {i}",
+                "size": float(i),
+                "kind": "ab"[i % 2],
+                "tags": ["x", f"t{i % 3}"],
+            }
+        )
     rows[2]["picture"] = rows[5]["sound"] = rows[6]["note"] = rows[7]["size"] = rows[8]["kind"] = rows[9]["tags"] = None
     return rows
 
@@ -102,13 +111,33 @@ def cells_of(kind: str) -> list[Any]:
     from plait.types import Wave
 
     return {
-        "text": ["a ripe tomato", None, "一个成熟的番茄", "the long story of the tomato " * 8, "", None,
-                 "Zahlen 12.5 und ü"],
-        "image": [picture(8, 8, 1), None, picture(40, 17, 2), picture(1, 1, 3), picture(5, 90, 4), None,
-                  picture(64, 64, 5)],
-        "audio": [Wave(tone(440, 0.35), 16_000), None, Wave(tone(880, 1.7, 44_100), 44_100),
-                  Wave(tone(300, 0.003), 16_000),
-                  Wave(np.zeros(8_000, np.float32), 16_000), None, Wave(tone(700, 0.9, 8_000), 8_000)],
+        "text": [
+            "a ripe tomato",
+            None,
+            "一个成熟的番茄",
+            "the long story of the tomato " * 8,
+            "",
+            None,
+            "Zahlen 12.5 und ü",
+        ],
+        "image": [
+            picture(8, 8, 1),
+            None,
+            picture(40, 17, 2),
+            picture(1, 1, 3),
+            picture(5, 90, 4),
+            None,
+            picture(64, 64, 5),
+        ],
+        "audio": [
+            Wave(tone(440, 0.35), 16_000),
+            None,
+            Wave(tone(880, 1.7, 44_100), 44_100),
+            Wave(tone(300, 0.003), 16_000),
+            Wave(np.zeros(8_000, np.float32), 16_000),
+            None,
+            Wave(tone(700, 0.9, 8_000), 8_000),
+        ],
         "number": [1.5, None, -3.0, 1e6, 0.0, None, 2.25],
         "category": ["a", None, "b", "番茄", "a", None, "c.d"],
         "labels": [("a", "b"), None, ("c",), (), ("a", "b", "c", "番茄"), None, ("b",)],

@@ -1,4 +1,5 @@
 """What every modality, encoder, fusion, head and objective promises, run over everything that is listed in a table."""
+
 from __future__ import annotations
 
 import datetime
@@ -38,12 +39,17 @@ from tests.conftest import cells_of
 
 WIDTH = 32
 HERE = Path(__file__).parent
-TABLES = {"modalities": (MODALITIES, Modality), "encoders": (ENCODERS, Encoder),
-          "fusion": (FUSIONS, (Fusion, Decision)),
-          "heads": (HEADS, Head), "objectives": (OBJECTIVES, Objective)}
+TABLES = {
+    "modalities": (MODALITIES, Modality),
+    "encoders": (ENCODERS, Encoder),
+    "fusion": (FUSIONS, (Fusion, Decision)),
+    "heads": (HEADS, Head),
+    "objectives": (OBJECTIVES, Objective),
+}
 
 
 # The tables
+
 
 @pytest.mark.parametrize("folder", TABLES)
 def test_every_file_of_a_folder_is_listed_in_its_table(folder: str) -> None:
@@ -81,15 +87,57 @@ SAMPLES: dict[str, list[Any]] = {
     "labels": [["a", "b"][: i % 3] for i in range(50)],
 }
 ABSENT = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT")]
-STRANGE = [object(), {"a": 1}, {1, 2}, [1, [2]], [], (), b"\xff\xfe", b"", "\0", "a\0b.png", "\ud800", "\ud800.png",
-           "x" * 10_000,
-           "no/such/file.png", ".", "/", "/dev/zero", "http://localhost/x.png", "10 000", "1e400", "-inf", 10**400, -1,
-           2**70,
-           float("inf"), 1e308, 1 + 2j, decimal.Decimal("sNaN"), decimal.Decimal("1.5"), True, np.True_,
-           np.float32(1.5),
-           np.int8(3), np.array([1, 2]), np.array(1.5), np.zeros((2, 2)), datetime.date(2020, 1, 1),
-           pd.Timestamp("2020"),
-           "[" * 100_000, '["a", 1]', '[1.5, {"a": []}]', "{}", "٣", "1_000", "", " ", "\n", Path("x.png"), lambda: 0]
+STRANGE = [
+    object(),
+    {"a": 1},
+    {1, 2},
+    [1, [2]],
+    [],
+    (),
+    b"\xff\xfe",
+    b"",
+    "\0",
+    "a\0b.png",
+    "\ud800",
+    "\ud800.png",
+    "x" * 10_000,
+    "no/such/file.png",
+    ".",
+    "/",
+    "/dev/zero",
+    "http://localhost/x.png",
+    "10 000",
+    "1e400",
+    "-inf",
+    10**400,
+    -1,
+    2**70,
+    float("inf"),
+    1e308,
+    1 + 2j,
+    decimal.Decimal("sNaN"),
+    decimal.Decimal("1.5"),
+    True,
+    np.True_,
+    np.float32(1.5),
+    np.int8(3),
+    np.array([1, 2]),
+    np.array(1.5),
+    np.zeros((2, 2)),
+    datetime.date(2020, 1, 1),
+    pd.Timestamp("2020"),
+    "[" * 100_000,
+    '["a", 1]',
+    '[1.5, {"a": []}]',
+    "{}",
+    "٣",
+    "1_000",
+    "",
+    " ",
+    "\n",
+    Path("x.png"),
+    lambda: 0,
+]
 
 
 @pytest.mark.parametrize("kind", MODALITIES)
@@ -122,9 +170,11 @@ def test_strange_values_are_read_or_raise_a_media_error(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [k for k in MODALITIES if modality(k).suffixes])
-@pytest.mark.parametrize("content", [b"\0" * 100, b"<html>", b"RIFF", b"\x89PNG\r\n\x1a\n", b"OggS" * 50,
-                                     b"GIF89a\xff\xff\xff\xff"],
-                         ids=lambda c: str(c[:8]))
+@pytest.mark.parametrize(
+    "content",
+    [b"\0" * 100, b"<html>", b"RIFF", b"\x89PNG\r\n\x1a\n", b"OggS" * 50, b"GIF89a\xff\xff\xff\xff"],
+    ids=lambda c: str(c[:8]),
+)
 def test_files_of_nonsense_raise_a_media_error(kind: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
     part = modality(kind)
@@ -133,6 +183,7 @@ def test_files_of_nonsense_raise_a_media_error(kind: str, content: bytes, tmp_pa
 
 
 # Encoders
+
 
 @cache
 def completed(name: str) -> dict[str, Any]:
@@ -154,8 +205,9 @@ def encoder_of(name: str) -> Encoder:
 
 
 def same(a: Tensor | None, b: Tensor | None, atol: float = 0.0) -> bool:
-    return a is b is None or (a is not None and b is not None
-                              and torch.allclose(a, b, rtol=0, atol=atol, equal_nan=True))
+    return a is b is None or (
+        a is not None and b is not None and torch.allclose(a, b, rtol=0, atol=atol, equal_nan=True)
+    )
 
 
 def is_present(inputs: Inputs) -> Tensor:
@@ -363,9 +415,14 @@ def test_absent_streams_and_padding_have_no_influence(name: str) -> None:
         return None if values is None else torch.where(s.mask[..., None], values, noise * torch.rand(values.shape))
 
     noisy = {c: Tokens(elsewhere(s, s.x, 100), s.mask, elsewhere(s, s.position, 1)) for c, s in streams.items()}
-    longer = {c: Tokens(torch.nn.functional.pad(s.x, (0, 0, 0, 3), value=9.0), torch.nn.functional.pad(s.mask, (0, 3)),
-                        None if s.position is None else torch.nn.functional.pad(s.position, (0, 0, 0, 3), value=0.5))
-              for c, s in streams.items()}
+    longer = {
+        c: Tokens(
+            torch.nn.functional.pad(s.x, (0, 0, 0, 3), value=9.0),
+            torch.nn.functional.pad(s.mask, (0, 3)),
+            None if s.position is None else torch.nn.functional.pad(s.position, (0, 0, 0, 3), value=0.5),
+        )
+        for c, s in streams.items()
+    }
     expected, some = fusion(streams), fusion(streams).mask.any(1)
     assert same(fusion(noisy).x[some], expected.x[some], atol=1e-5)
     assert same(fusion(longer).x[some][:, : expected.x.shape[1]], expected.x[some], atol=1e-5)
@@ -400,6 +457,33 @@ def test_learned_weights_of_a_fusion_sum_to_one(name: str) -> None:
     if weights is not None:
         assert weights.keys() == set(NAMES)
         assert sum(weights.values()) == pytest.approx(1) and min(weights.values()) >= 0
+
+
+def by_formula(name: str, fusion: Any, columns: list[str], pooled: dict[str, Tensor], here: set[str]) -> Tensor:
+    """One row of a fusion, as its docstring writes it; pooled: column -> (D,) of the columns that are there."""
+    if name == "weighted":
+        share = torch.stack([fusion.score[columns.index(c)] for c in here]).softmax(0)
+        return sum(a * fusion.maps[columns.index(c)](pooled[c]) for a, c in zip(share, here))  # type: ignore[return-value]
+    if name == "concat":
+        parts = [pooled[c] if c in here else fusion.absent[i] for i, c in enumerate(columns)]
+        return fusion.norm(fusion.mlp(torch.cat(parts)))  # type: ignore[no-any-return]
+    factor = torch.ones(WIDTH)
+    for c in here:
+        factor = factor * (1 + torch.tanh(fusion.maps[columns.index(c)](pooled[c])))
+    return fusion.norm(fusion.mlp(factor - 1))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", ["weighted", "concat", "product"])
+def test_a_classic_fusion_is_its_formula(name: str) -> None:
+    columns = sorted(NAMES[:4])
+    fusion, streams = fused(name, columns), streams_of(columns, 12)
+    found = fusion(streams).x
+    pooled = {c: pool(streams[c]) for c, pool in zip(columns, fusion.pools)}  # type: ignore[arg-type]
+    for row in range(11):
+        here = {c for c in columns if streams[c].mask[row].any()}
+        if here:
+            expected = by_formula(name, fusion, columns, {c: p[row] for c, p in pooled.items()}, here)
+            assert torch.allclose(found[row, 0], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("columns", [NAMES[:1], NAMES[:3], NAMES], ids=len)
@@ -478,9 +562,9 @@ def test_mixing_is_the_weighted_mean_of_the_answers(name: str) -> None:
     a, b, share = head(tokens_of()), head(tokens_of()), torch.rand(8)
     parts = [head.answer(a), head.answer(b)]
     spread = share.reshape(-1, *[1] * (parts[0].ndim - 1))
-    assert torch.allclose(head.answer(head.mix([a, b], [share, 1 - share])),
-                          parts[0] * spread + parts[1] * (1 - spread),
-                          atol=1e-5)
+    assert torch.allclose(
+        head.answer(head.mix([a, b], [share, 1 - share])), parts[0] * spread + parts[1] * (1 - spread), atol=1e-5
+    )
 
 
 @every_head
@@ -491,8 +575,9 @@ def test_an_answer_has_its_shape_and_decodes_to_what_json_can_hold(name: str) ->
     decoded = head.decode(answer.numpy(force=True))
     assert len(decoded) == 8 and json.loads(json.dumps(decoded)) == decoded
     part = modality(head.modality)
-    assert all(part.load(value, Path()) is not None
-               for value in decoded)  # an answer is a value of the target's modality
+    assert all(
+        part.load(value, Path()) is not None for value in decoded
+    )  # an answer is a value of the target's modality
     assert head.decode(answer.numpy(force=True)[:0]) == []
 
 
@@ -534,10 +619,12 @@ def test_a_head_refuses_labels_that_teach_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("weights", [None, [0.5, 2.0, 3.0]])
-def test_the_loss_of_a_category_is_smoothed_weighted_cross_entropy(smoothing: float,
-                                                                   weights: list[float] | None) -> None:
-    head = HEADS.build({"name": "category", "classes": ["a", "b", "c"], "weights": weights, "smoothing": smoothing},
-                       width=WIDTH)
+def test_the_loss_of_a_category_is_smoothed_weighted_cross_entropy(
+    smoothing: float, weights: list[float] | None
+) -> None:
+    head = HEADS.build(
+        {"name": "category", "classes": ["a", "b", "c"], "weights": weights, "smoothing": smoothing}, width=WIDTH
+    )
     logits, target = torch.randn(5, 3), head.collate(["a", "b", "c", "a", None])
     surprise = -(logits - logits.logsumexp(1, keepdim=True)).numpy()
     w = np.array(weights or [1.0, 1.0, 1.0])
@@ -566,12 +653,14 @@ def test_the_loss_of_a_number_is_the_squared_error_in_standard_deviations() -> N
     head, labels = head_of("number"), np.array([v for v in LABELS["number"] if v is not None])
     z = (labels - labels.mean()) / labels.std()
     output = torch.randn(len(labels))
-    np.testing.assert_allclose(head.loss(output, head.collate(labels.tolist())).numpy(), (output.numpy() - z) ** 2,
-                               rtol=1e-4)
+    np.testing.assert_allclose(
+        head.loss(output, head.collate(labels.tolist())).numpy(), (output.numpy() - z) ** 2, rtol=1e-4
+    )
     np.testing.assert_allclose(head.answer(output).numpy(), output.numpy() * labels.std() + labels.mean(), rtol=1e-6)
 
 
 # Objectives
+
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_an_objective_gives_named_finite_scalars(name: str) -> None:

@@ -1,4 +1,5 @@
 """Folders written whole or not at all, and read only as they were written."""
+
 from __future__ import annotations
 
 import json
@@ -41,8 +42,9 @@ STEPS = ["mkdir", "write", "sync", "rename 1", "rename 2"]
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["disk", "kill"])
-def test_a_failure_at_any_step_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str,
-                                                    error: BaseException) -> None:
+def test_a_failure_at_any_step_leaves_the_old_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+) -> None:
     write_set(tmp_path / "m", CONTENTS)
     rename, renames = os.rename, iter(range(1, 9))
 
@@ -93,18 +95,32 @@ def damage_tree(folder: Path, how: str) -> None:
         manifest.write_text(how)
 
 
-MANIFESTS = ["", "{", "[]", "3", "null", "{}", '{"sha256": []}', '{"sha256": ["a.json"]}', '{"sha256": 3}',
-             '{"sha256": {"a.json": 3}}',
-             '{"sha256": {"../x": "00"}}', '{"sha256": {"/etc/hostname": "00"}}', '{"sha256": {"a\\u0000": "00"}}',
-             '{"sha256": {"\\ud800": "00"}}', '{"sha256": {"": "00"}}', '{"sha256": {".": "00"}}', "[" * 100_000,
-             "\udcff"]
+MANIFESTS = [
+    "",
+    "{",
+    "[]",
+    "3",
+    "null",
+    "{}",
+    '{"sha256": []}',
+    '{"sha256": ["a.json"]}',
+    '{"sha256": 3}',
+    '{"sha256": {"a.json": 3}}',
+    '{"sha256": {"../x": "00"}}',
+    '{"sha256": {"/etc/hostname": "00"}}',
+    '{"sha256": {"a\\u0000": "00"}}',
+    '{"sha256": {"\\ud800": "00"}}',
+    '{"sha256": {"": "00"}}',
+    '{"sha256": {".": "00"}}',
+    "[" * 100_000,
+    "\udcff",
+]
 
 
 BROKEN_FILES = ["bit", "cut", "gone", "folder", "link"]
 
 
-@pytest.mark.parametrize("how", [*BROKEN_FILES, "no manifest", "fewer files", *MANIFESTS],
-                         ids=lambda h: ascii(h[:30]))
+@pytest.mark.parametrize("how", [*BROKEN_FILES, "no manifest", "fewer files", *MANIFESTS], ids=lambda h: ascii(h[:30]))
 def test_a_changed_folder_is_refused(tmp_path: Path, how: str) -> None:
     write_set(tmp_path / "m", CONTENTS)
     if how == "\udcff":

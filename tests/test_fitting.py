@@ -1,4 +1,5 @@
 """What cannot be fitted is refused in one sentence that names the place and the way out, with nothing written."""
+
 from __future__ import annotations
 
 import json
@@ -19,30 +20,42 @@ def frame(tmp_path: Path) -> pd.DataFrame:
     return pd.read_csv(toy.make(tmp_path / "data", 30))
 
 
-@pytest.mark.parametrize(("change", "options", "words"), [
-    ({}, {"targets": "kinde"}, ["column", "'kinde'", "Did you mean 'kind'"]),
-    ({}, {"inputs": ["picture", "notes"]}, ["'notes'", "Did you mean 'note'"]),
-    ({}, {"inputs": ["picture", "kind"]}, ["'kind'", "both as a target and as an input"]),
-    ({}, {"targets": []}, ["No target given"]),
-    ({"kind": "same"}, {}, ["'kind'", "one class only", "at least two"]),
-    ({"kind": None}, {}, ["'kind'", "all 30 labels are missing"]),
-    ({"value": "many"}, {"targets": "value", "modalities": {"value": "number"}}, ["value", "Nothing can be learned"]),
-    ({"value": 3.0}, {"targets": "value", "modalities": {"value": "number"}}, ["'value'", "only the value 3"]),
-    ({}, {"fusion": "atention"}, ["fusion", "Did you mean 'attention'"]),
-    ({}, {"fusion": {"name": "concat", "dropuot": 0.1}}, ["dropuot", "Did you mean 'dropout'"]),
-    ({}, {"encoders": {"picture": "text_transformer"}}, ["'picture' is image", "reads text", "image_resnet"]),
-    ({}, {"encoders": {"pictur": "image_resnet"}}, ["'pictur'", "Did you mean 'picture'"]),
-    ({}, {"encoders": {"size": {"name": "number_periodic", "width": "wide"}}}, ["number_periodic", "cannot be built"]),
-    ({}, {"modalities": {"note": "txt"}}, ["modality", "Did you mean 'text'"]),
-    ({}, {"training": {"epoch": 3}}, ["Did you mean 'epochs'"]),
-    ({}, {"split": {"groups": "house"}}, ["split option", "Did you mean 'group'"]),
-    ({}, {"split": {"valid": 0.6, "test": 0.5}}, ["add up to 1.1"]),
-    ({"part": "later"}, {}, ["'part', row 0", "'later'", "train, valid or test"]),
-    ({}, {"time_limit": 0}, ["time_limit"]),
-    ({}, {"targets": "picture", "inputs": ["note"]}, ["'picture' is image", "not yet a target"]),
-])
-def test_bad_requests(frame: pd.DataFrame, tmp_path: Path, change: dict[str, Any], options: dict[str, Any],
-                      words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        ({}, {"targets": "kinde"}, ["column", "'kinde'", "Did you mean 'kind'"]),
+        ({}, {"inputs": ["picture", "notes"]}, ["'notes'", "Did you mean 'note'"]),
+        ({}, {"inputs": ["picture", "kind"]}, ["'kind'", "both as a target and as an input"]),
+        ({}, {"targets": []}, ["No target given"]),
+        ({"kind": "same"}, {}, ["'kind'", "one class only", "at least two"]),
+        ({"kind": None}, {}, ["'kind'", "all 30 labels are missing"]),
+        (
+            {"value": "many"},
+            {"targets": "value", "modalities": {"value": "number"}},
+            ["value", "Nothing can be learned"],
+        ),
+        ({"value": 3.0}, {"targets": "value", "modalities": {"value": "number"}}, ["'value'", "only the value 3"]),
+        ({}, {"fusion": "atention"}, ["fusion", "Did you mean 'attention'"]),
+        ({}, {"fusion": {"name": "concat", "dropuot": 0.1}}, ["dropuot", "Did you mean 'dropout'"]),
+        ({}, {"encoders": {"picture": "text_transformer"}}, ["'picture' is image", "reads text", "image_resnet"]),
+        ({}, {"encoders": {"pictur": "image_resnet"}}, ["'pictur'", "Did you mean 'picture'"]),
+        (
+            {},
+            {"encoders": {"size": {"name": "number_periodic", "width": "wide"}}},
+            ["number_periodic", "cannot be built"],
+        ),
+        ({}, {"modalities": {"note": "txt"}}, ["modality", "Did you mean 'text'"]),
+        ({}, {"training": {"epoch": 3}}, ["Did you mean 'epochs'"]),
+        ({}, {"split": {"groups": "house"}}, ["split option", "Did you mean 'group'"]),
+        ({}, {"split": {"valid": 0.6, "test": 0.5}}, ["add up to 1.1"]),
+        ({"part": "later"}, {}, ["'part', row 0", "'later'", "train, valid or test"]),
+        ({}, {"time_limit": 0}, ["time_limit"]),
+        ({}, {"targets": "picture", "inputs": ["note"]}, ["'picture' is image", "not yet a target"]),
+    ],
+)
+def test_bad_requests(
+    frame: pd.DataFrame, tmp_path: Path, change: dict[str, Any], options: dict[str, Any], words: list[str]
+) -> None:
     targets = options.pop("targets", "kind")
     with pytest.raises(PlaitError) as found:
         toy.fit(frame.assign(**change), targets, base=tmp_path / "data", out=tmp_path / "m", **options)
@@ -55,8 +68,12 @@ def test_unreadable_tables(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "header.csv").write_text("note,kind\n")
     (tmp_path / "ragged.csv").write_text("note,kind\na,b\na,b,c\n")
-    for name, words in {"no.csv": "No such file", "empty.csv": "is empty", "header.csv": "no rows",
-                        "ragged.csv": "line 3: found 3 cells, expected 2"}.items():
+    for name, words in {
+        "no.csv": "No such file",
+        "empty.csv": "is empty",
+        "header.csv": "no rows",
+        "ragged.csv": "line 3: found 3 cells, expected 2",
+    }.items():
         with pytest.raises(PlaitError, match=words):
             plait.fit(tmp_path / name, "kind", quiet=True)
     with pytest.raises(PlaitError, match="Cannot read a table from a int"):
@@ -74,14 +91,24 @@ def test_bad_cells_are_named_before_training_and_stop_it_above_the_limit(frame: 
     model = toy.fit(frame, base=tmp_path / "data", out=tmp_path / "m", max_bad=0.08, epochs=1)
     assert model.record["bad_cells"] == 2
     bad = json.loads((tmp_path / "m" / "report.json").read_text())["bad_cells"]
-    assert [(b["row"], b["column"], b["path"]) for b in bad] == [(3, "picture", "gone.png"), (11, "picture", "note.png")]
+    assert [(b["row"], b["column"], b["path"]) for b in bad] == [
+        (3, "picture", "gone.png"),
+        (11, "picture", "note.png"),
+    ]
 
 
 def test_the_folder_holds_model_report_card_and_splits(frame: pd.DataFrame, tmp_path: Path) -> None:
     toy.fit(frame, base=tmp_path / "data", out=tmp_path / "m", epochs=1)
     names = sorted(p.name for p in (tmp_path / "m").iterdir())
-    assert {"MODEL_CARD.md", "manifest.json", "plait.json", "report.html", "report.json", "splits.parquet",
-            "weights.safetensors"} <= set(names)
+    assert {
+        "MODEL_CARD.md",
+        "manifest.json",
+        "plait.json",
+        "report.html",
+        "report.json",
+        "splits.parquet",
+        "weights.safetensors",
+    } <= set(names)
     assert any(n.startswith("tokenizer") for n in names)
     splits = pq.read_table(tmp_path / "m" / "splits.parquet").to_pandas()
     assert splits["part"].tolist() == frame["part"].tolist()
@@ -106,8 +133,20 @@ def test_groups_do_not_cross_parts_and_splits_repeat(frame: pd.DataFrame, tmp_pa
 
 def test_odd_column_names_work(frame: pd.DataFrame, tmp_path: Path) -> None:
     odd = {"picture": "a.b", "note": "文字", "size": "items", "kind": "type", "sound": "training"}
-    model = plait.fit(frame.rename(columns=odd), "type", inputs=[v for k, v in odd.items() if k != "kind"], quiet=True,
-                      encoders={odd[c]: toy.TINY[c] for c in toy.INPUTS}, split="part", epochs=1, base=tmp_path / "data",
-                      out=tmp_path / "m")
+    model = plait.fit(
+        frame.rename(columns=odd),
+        "type",
+        inputs=[v for k, v in odd.items() if k != "kind"],
+        quiet=True,
+        encoders={odd[c]: toy.TINY[c] for c in toy.INPUTS},
+        split="part",
+        epochs=1,
+        base=tmp_path / "data",
+        out=tmp_path / "m",
+    )
     rows = frame.rename(columns=odd)
-    assert plait.load(tmp_path / "m").predict(rows, base=tmp_path / "data").equals(model.predict(rows, base=tmp_path / "data"))
+    assert (
+        plait.load(tmp_path / "m")
+        .predict(rows, base=tmp_path / "data")
+        .equals(model.predict(rows, base=tmp_path / "data"))
+    )

@@ -1,4 +1,5 @@
 """The shape of the source tree: who may import whom, and the house rules that a syntax tree can tell."""
+
 from __future__ import annotations
 
 import ast
@@ -13,15 +14,29 @@ SOURCE = Path(__file__).parents[1] / "src" / "plait"
 
 LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has no line of its own
     "errors": 0,
-    "types": 1, "spec": 1, "progress": 1, "files": 1,
+    "types": 1,
+    "spec": 1,
+    "progress": 1,
+    "files": 1,
     "modalities.*": 2,
-    "data.table": 3, "nn.rows": 3, "metrics": 3, "samples.*": 3,
-    "data.*": 3.5, "nn.*": 3.5,
-    "encoders.*": 4, "fusion.*": 4, "heads.*": 4,
+    "data.table": 3,
+    "nn.rows": 3,
+    "metrics": 3,
+    "samples.*": 3,
+    "data.*": 3.5,
+    "nn.*": 3.5,
+    "encoders.*": 4,
+    "fusion.*": 4,
+    "heads.*": 4,
     "objectives.*": 5,
-    "model": 6, "preparation": 6,
+    "model": 6,
+    "preparation": 6,
     "inference": 7,
-    "training": 8, "training.options": 8, "training.schedule": 8, "training.checkpoint": 8, "evaluation": 8,
+    "training": 8,
+    "training.options": 8,
+    "training.schedule": 8,
+    "training.checkpoint": 8,
+    "evaluation": 8,
     "training.loop": 8.5,
     "predictor": 9,
     "report.*": 10,
@@ -100,10 +115,19 @@ def arrow_problems(root: Path) -> list[str]:
 def _root_problems(path: Path) -> list[str]:
     """plait/__init__.py imports nothing but typing when it runs."""
     tree = ast.parse(path.read_text("utf-8"))
-    run = [n for n in tree.body if not ((isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING")
-                                        or isinstance(n, ast.FunctionDef))]
-    return [f"__init__.py:{line} imports {source} when plait is imported" for n in run
-            for line, source, _ in imports(n, "", True) if source not in ("typing", "__future__")]
+    run = [
+        n
+        for n in tree.body
+        if not (
+            (isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING") or isinstance(n, ast.FunctionDef)
+        )
+    ]
+    return [
+        f"__init__.py:{line} imports {source} when plait is imported"
+        for n in run
+        for line, source, _ in imports(n, "", True)
+        if source not in ("typing", "__future__")
+    ]
 
 
 def _cycles(arrows: dict[str, set[str]]) -> list[str]:
@@ -125,8 +149,11 @@ def rule_problems(root: Path) -> list[str]:
             problems.append(f"{here} does not start with a docstring")
         if len(text.splitlines()) > LINES:
             problems.append(f"{here} has more than {LINES} lines")
-        problems += [f"{here}:{line} imports {source}" for line, source, _ in imports(tree, module, False)
-                     if source.split(".")[0] in NEVER]
+        problems += [
+            f"{here}:{line} imports {source}"
+            for line, source, _ in imports(tree, module, False)
+            if source.split(".")[0] in NEVER
+        ]
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 body = node.body[1:] if ast.get_docstring(node) else node.body  # without signature and docstring
@@ -138,11 +165,15 @@ def rule_problems(root: Path) -> list[str]:
 
 
 def _constructor(args: ast.arguments) -> list[str]:
-    return [why for why, wrong in {
-        f"takes more than {ARGUMENTS} arguments": len(args.kwonlyargs) > ARGUMENTS,
-        "takes **kwargs": args.kwarg is not None,
-        "takes arguments by position": len(args.posonlyargs + args.args) > 1 or args.vararg is not None,
-    }.items() if wrong]
+    return [
+        why
+        for why, wrong in {
+            f"takes more than {ARGUMENTS} arguments": len(args.kwonlyargs) > ARGUMENTS,
+            "takes **kwargs": args.kwarg is not None,
+            "takes arguments by position": len(args.posonlyargs + args.args) > 1 or args.vararg is not None,
+        }.items()
+        if wrong
+    ]
 
 
 def test_every_arrow_points_down() -> None:
@@ -155,8 +186,9 @@ def test_house_rules_hold() -> None:
 
 def test_importing_plait_loads_no_heavy_package() -> None:
     code = "import sys, plait; print([m for m in ('torch', 'numpy', 'pandas', 'sklearn', 'PIL') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def plant(root: Path, **files: str) -> Path:
@@ -174,23 +206,30 @@ BAD_ARROWS = {
     "same layer": ({"spec": "from plait.types import Tokens", "types": ""}, "spec.py:1 (layer 1) imports plait.types"),
     "from the package": ({"spec": "from plait import model", "model": ""}, "imports plait.model (layer 6)"),
     "inside a function": ({"spec": "def f():\n    from plait import model", "model": ""}, "spec.py:2"),
-    "for type checkers": ({"types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from plait import model",
-                           "model": ""}, "types.py:3"),
+    "for type checkers": (
+        {"types": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from plait import model", "model": ""},
+        "types.py:3",
+    ),
     "relative": ({"nn__rows": "from ..model import Model", "model": ""}, "imports plait.model"),
     "relative sibling": ({"nn__a": "from . import b", "nn__b": ""}, "imports plait.nn.b"),
     "by import_module": ({"spec": "import_module('plait.model')", "model": ""}, "imports plait.model"),
-    "siblings": ({"fusion__a": "from plait.fusion.b import B", "fusion__b": ""},
-                 "a.py:1 (layer 4) imports plait.fusion.b"),
-    "layers of one folder": ({"nn__rows": "import plait.nn.pooling", "nn__pooling": ""},
-                             "(layer 3) imports plait.nn.pooling"),
+    "siblings": (
+        {"fusion__a": "from plait.fusion.b import B", "fusion__b": ""},
+        "a.py:1 (layer 4) imports plait.fusion.b",
+    ),
+    "layers of one folder": (
+        {"nn__rows": "import plait.nn.pooling", "nn__pooling": ""},
+        "(layer 3) imports plait.nn.pooling",
+    ),
     "a public name": ({"report__page": "from plait import fit"}, "imports 'fit' from the package"),
     "the package": ({"spec": "import plait"}, "imports 'plait' from the package"),
     "no layer": ({"stuff": ""}, "stuff.py has no layer"),
     "no layer in training": ({"training__new": ""}, "training/new.py has no layer"),
     "a cycle": ({"report__a": "from plait.report import b", "report__b": "from plait.report import a"}, "import cycle"),
-    "base and table": ({"fusion__": "from plait.fusion.base import F",
-                        "fusion__base": "from plait.fusion import FUSIONS"},
-                       "import cycle"),
+    "base and table": (
+        {"fusion__": "from plait.fusion.base import F", "fusion__base": "from plait.fusion import FUSIONS"},
+        "import cycle",
+    ),
     "eager": ({"__init__": "import plait.errors", "errors": ""}, "__init__.py:1 imports plait.errors"),
 }
 
@@ -203,13 +242,20 @@ def test_a_planted_bad_arrow_is_found(case: str, tmp_path: Path) -> None:
 
 
 def test_planted_good_arrows_pass(tmp_path: Path) -> None:
-    good = plant(tmp_path, errors="", types="from plait.errors import E", fusion__="from plait.spec import Table",
-                 spec="",
-                 fusion__base="from plait.nn import rows", nn__="", nn__rows="from plait import types",
-                 fusion__a="from plait.fusion.base import F\nfrom plait.fusion import FUSIONS",
-                 report__="from plait.report.page import x",
-                 report__page="from plait.report import figures\nimport plait.errors",
-                 report__figures="from plait import __version__")
+    good = plant(
+        tmp_path,
+        errors="",
+        types="from plait.errors import E",
+        fusion__="from plait.spec import Table",
+        spec="",
+        fusion__base="from plait.nn import rows",
+        nn__="",
+        nn__rows="from plait import types",
+        fusion__a="from plait.fusion.base import F\nfrom plait.fusion import FUSIONS",
+        report__="from plait.report.page import x",
+        report__page="from plait.report import figures\nimport plait.errors",
+        report__figures="from plait import __version__",
+    )
     assert arrow_problems(good) == []
 
 
@@ -219,8 +265,10 @@ BAD_FILES = {
     "no docstring": ({"errors": "x = 1"}, "does not start with a docstring"),
     "long file": ({"errors": '"""Long."""\n' + "x = 1\n" * LINES}, f"more than {LINES} lines"),
     "long function": ({"errors": f'"""Long."""\n{LONG}'}, f"f has more than {FUNCTION_LINES} lines"),
-    "many arguments": ({"heads__a": f'"""A."""\nclass A:\n    def __init__(self, *, {MANY}): pass'},
-                       "more than 10 arguments"),
+    "many arguments": (
+        {"heads__a": f'"""A."""\nclass A:\n    def __init__(self, *, {MANY}): pass'},
+        "more than 10 arguments",
+    ),
     "kwargs": ({"fusion__a": '"""A."""\nclass A:\n    def __init__(self, **k): pass'}, "takes **kwargs"),
     "by position": ({"encoders__a": '"""A."""\nclass A:\n    def __init__(self, width): pass'}, "by position"),
     "torchvision": ({"model": '"""A."""\ndef f():\n    from torchvision.io import x'}, "imports torchvision"),

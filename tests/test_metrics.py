@@ -1,4 +1,5 @@
 """Metrics against scikit-learn, with and without weights; bootstrap intervals against a planted truth."""
+
 from __future__ import annotations
 
 import warnings
@@ -30,8 +31,9 @@ def problem(seed: int, classes: int, n: int = 80, ties: bool = False, absent: in
 def weights(seed: int, n: int = 80) -> Array:
     """(3, n): ones, weights that are all positive, and a resample (with zeros)."""
     generator = np.random.default_rng(seed)
-    return np.stack([np.ones(n), generator.integers(1, 5, n),
-                     np.bincount(generator.integers(0, n, n), minlength=n)]).astype(float)
+    return np.stack(
+        [np.ones(n), generator.integers(1, 5, n), np.bincount(generator.integers(0, n, n), minlength=n)]
+    ).astype(float)
 
 
 def quietly(measure: Callable[..., float], *args: Array, **options: object) -> float:
@@ -44,11 +46,15 @@ def quietly(measure: Callable[..., float], *args: Array, **options: object) -> f
 def expected_classification(p: Array, y: Array) -> dict[str, float]:
     """scikit-learn's figures over rows that each count once."""
     guess, classes = p.argmax(1), p.shape[1]
-    f = {name: quietly(measure, y, guess, average=average, zero_division=0)
-         for average in ("macro", "weighted")
-         for name, measure in ((f"precision_{average}", reference.precision_score),
-                               (f"recall_{average}", reference.recall_score),
-                               (f"f1_{average}", reference.f1_score))}
+    f = {
+        name: quietly(measure, y, guess, average=average, zero_division=0)
+        for average in ("macro", "weighted")
+        for name, measure in (
+            (f"precision_{average}", reference.precision_score),
+            (f"recall_{average}", reference.recall_score),
+            (f"f1_{average}", reference.f1_score),
+        )
+    }
     columns = [1] if classes == 2 else [c for c in range(classes) if 0 < (y == c).sum() < len(y)]
     return {
         **f,
@@ -57,8 +63,9 @@ def expected_classification(p: Array, y: Array) -> dict[str, float]:
         "roc_auc": float(np.mean([reference.roc_auc_score(y == c, p[:, c]) for c in columns])),
         "average_precision": float(np.mean([reference.average_precision_score(y == c, p[:, c]) for c in columns])),
         "log_loss": reference.log_loss(y, p, labels=range(classes)),
-        "brier": float(((p - label_binarize(y, classes=range(classes)) if classes > 2
-                         else p - np.eye(2)[y]) ** 2).sum(1).mean()),
+        "brier": float(
+            ((p - label_binarize(y, classes=range(classes)) if classes > 2 else p - np.eye(2)[y]) ** 2).sum(1).mean()
+        ),
         "ece": calibration_error(p, y),
     }
 
@@ -117,7 +124,8 @@ def test_classification_with_sample_weights_of_scikit_learn(seed: int) -> None:
     areas = [reference.roc_auc_score(y == c, p[:, c], sample_weight=w) for c in range(4)]
     assert found["roc_auc"] == pytest.approx(np.mean(areas))
     assert found["average_precision"] == pytest.approx(
-        np.mean([reference.average_precision_score(y == c, p[:, c], sample_weight=w) for c in range(4)]))
+        np.mean([reference.average_precision_score(y == c, p[:, c], sample_weight=w) for c in range(4)])
+    )
 
 
 def test_one_class_alone_leaves_rankings_undefined_and_the_rest_defined() -> None:
@@ -135,8 +143,11 @@ def test_certain_and_wrong_has_a_finite_log_loss() -> None:
 
 def expected_multilabel(p: Array, y: Array) -> dict[str, float]:
     said, columns = p >= 0.5, [c for c in range(p.shape[1]) if 0 < y[:, c].sum() < len(y)]
-    f1 = [quietly(reference.f1_score, y[:, c], said[:, c], zero_division=0) for c in range(p.shape[1])
-          if (y | said)[:, c].any()]
+    f1 = [
+        quietly(reference.f1_score, y[:, c], said[:, c], zero_division=0)
+        for c in range(p.shape[1])
+        if (y | said)[:, c].any()
+    ]
     return {
         "accuracy": reference.accuracy_score(y, said),
         "hamming_loss": reference.hamming_loss(y, said),
@@ -195,8 +206,9 @@ def test_curves_equal_scikit_learn(seed: int) -> None:
     found = metrics.roc_curve(p[:, 1], y == 1)
     np.testing.assert_allclose(found, (false, true))
     p3, y3 = problem(seed, 3)
-    np.testing.assert_array_equal(metrics.confusion_matrix(p3, y3),
-                                  reference.confusion_matrix(y3, p3.argmax(1), labels=range(3)))
+    np.testing.assert_array_equal(
+        metrics.confusion_matrix(p3, y3), reference.confusion_matrix(y3, p3.argmax(1), labels=range(3))
+    )
 
 
 def test_the_calibration_curve_covers_every_row_once() -> None:

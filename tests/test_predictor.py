@@ -1,4 +1,5 @@
 """Prediction i is about row i, whatever is missing or broken; a saved model is the same model, or is refused."""
+
 from __future__ import annotations
 
 import json
@@ -44,7 +45,9 @@ def test_prediction_i_is_row_i_with_a_tenth_of_the_cells_broken(fitted: tuple[An
     whole = {size: model.predict_proba(shuffled, base=folder, batch_size=size) for size in (1, 7, 64)}
     for probabilities in whole.values():
         assert (probabilities.index == shuffled.index).all()
-        np.testing.assert_allclose(probabilities.iloc[:, :3].to_numpy(float), whole[1].iloc[:, :3].to_numpy(float), atol=1e-5)
+        np.testing.assert_allclose(
+            probabilities.iloc[:, :3].to_numpy(float), whole[1].iloc[:, :3].to_numpy(float), atol=1e-5
+        )
         assert (probabilities["status"] == whole[1]["status"]).all()
     alone = [model.predict_proba(shuffled.iloc[[i]], base=folder).iloc[0] for i in range(0, 200, 9)]
     for i, row in zip(range(0, 200, 9), alone):
@@ -94,10 +97,16 @@ def test_saved_and_loaded_in_another_process_it_predicts_the_same(fitted: tuple[
     model.save(tmp_path / "model")
     names = {p.suffix for p in (tmp_path / "model").rglob("*") if p.is_file()}
     assert names <= {".json", ".safetensors"}
-    script = ("import sys, plait, socket; socket.socket.connect = None\n"
-              "plait.load(sys.argv[1]).predict_proba(sys.argv[2]).to_parquet(sys.argv[3])")
-    subprocess.run([sys.executable, "-c", script, tmp_path / "model", folder / "toy.csv", tmp_path / "p.parquet"],
-                   check=True, cwd="/", env={**os.environ, "LC_ALL": "C", "OMP_NUM_THREADS": "1"})
+    script = (
+        "import sys, plait, socket; socket.socket.connect = None\n"
+        "plait.load(sys.argv[1]).predict_proba(sys.argv[2]).to_parquet(sys.argv[3])"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "model", folder / "toy.csv", tmp_path / "p.parquet"],
+        check=True,
+        cwd="/",
+        env={**os.environ, "LC_ALL": "C", "OMP_NUM_THREADS": "1"},
+    )
     assert pd.read_parquet(tmp_path / "p.parquet").equals(model.predict_proba(folder / "toy.csv"))
 
 
@@ -110,8 +119,11 @@ def test_a_changed_model_folder_is_refused(fitted: tuple[Any, Path], tmp_path: P
         path = files[trial % len(files)]
         content = path.read_bytes()
         place = int(generator.integers(len(content)))
-        changed = [bytes([*content[:place], content[place] ^ (1 << int(generator.integers(8))), *content[place + 1:]]),
-                   content[:place], content[:place] + b"x" + content[place:]][trial % 3]
+        changed = [
+            bytes([*content[:place], content[place] ^ (1 << int(generator.integers(8))), *content[place + 1 :]]),
+            content[:place],
+            content[:place] + b"x" + content[place:],
+        ][trial % 3]
         path.write_bytes(changed)
         with pytest.raises(ModelFormatError):
             plait.load(tmp_path / "model")
@@ -128,9 +140,14 @@ def test_a_newer_format_and_foreign_names_are_refused(fitted: tuple[Any, Path], 
     model.save(tmp_path / "model")
     contents = files.read_set(tmp_path / "model")
     about = json.loads(contents["plait.json"])
-    for number, (change, message) in enumerate([
-            ({"format": 99}, "Update plait"), ({"spec": {**about["spec"], "fusion": {"name": "os:system"}}}, "Unknown fusion"),
-            ({"spec": {**about["spec"], "width": 7}}, "7"), ({"spec": []}, "not a plait model")]):
+    for number, (change, message) in enumerate(
+        [
+            ({"format": 99}, "Update plait"),
+            ({"spec": {**about["spec"], "fusion": {"name": "os:system"}}}, "Unknown fusion"),
+            ({"spec": {**about["spec"], "width": 7}}, "7"),
+            ({"spec": []}, "not a plait model"),
+        ]
+    ):
         files.write_set(tmp_path / f"m{number}", {**contents, "plait.json": json.dumps({**about, **change}).encode()})
         with pytest.raises(ModelFormatError, match=message):
             plait.load(tmp_path / f"m{number}")
@@ -157,7 +174,7 @@ def test_evaluate_judges_every_subset_by_masking(fitted: tuple[Any, Path]) -> No
     model, folder = fitted
     result = model.evaluate(folder / "toy.csv")
     judged = result.targets["kind"]
-    assert len(judged.figures) == 2 ** 4
+    assert len(judged.figures) == 2**4
     guess = model.predict(folder / "toy.csv")["kind"]
     truth = pd.read_csv(folder / "toy.csv")["kind"]
     assert result["kind"]["accuracy"] == pytest.approx(float((guess == truth).mean()))

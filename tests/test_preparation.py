@@ -1,4 +1,5 @@
 """From columns to prepared cells: each once, each in its row, every bad one in the ledger, and no file opened later."""
+
 from __future__ import annotations
 
 import sys
@@ -84,10 +85,16 @@ def colours(write: Callable[..., Path], tmp_path: Path) -> Callable[[int], Table
     return make
 
 
-def prepared(table: Table, encoder: Encoder | None = None, column: str = "picture",
-             ledger: Ledger | None = None) -> ColumnCells:
-    found = prepare(table, {column: encoder or Counting()}, store=Store(),
-                    ledger=Ledger() if ledger is None else ledger, progress=QUIET)
+def prepared(
+    table: Table, encoder: Encoder | None = None, column: str = "picture", ledger: Ledger | None = None
+) -> ColumnCells:
+    found = prepare(
+        table,
+        {column: encoder or Counting()},
+        store=Store(),
+        ledger=Ledger() if ledger is None else ledger,
+        progress=QUIET,
+    )
     return found[column]
 
 
@@ -125,8 +132,9 @@ def test_batches_are_of_their_rows_and_open_no_media_file(media_rows: list[dict[
     encoders, label = encoders_for(table), torch.arange(10)
     opened = []
     try:
-        data = Dataset(prepare(table, encoders, store=Store(), ledger=Ledger(), progress=QUIET), encoders, {"y": label},
-                       10)
+        data = Dataset(
+            prepare(table, encoders, store=Store(), ledger=Ledger(), progress=QUIET), encoders, {"y": label}, 10
+        )
         assert len({Path(p).name for p in opened}) == len(opened) == 18  # while preparing, each file once
         opened = []
         for rows in (np.array([3]), np.array([9, 0, 9]), np.arange(10)[::-1].copy()):
@@ -148,8 +156,10 @@ def test_the_ledger_holds_all_that_is_broken_and_nothing_else(write: Callable[..
     planted = {c: set(generator.choice(n, n // 10, replace=False).tolist()) for c in ("picture", "sound", "size")}
     rows: list[dict[str, Any]] = []
     for i in range(n):
-        for column, suffix, good in (("picture", "png", encoded(picture(8, 8, i))),
-                                     ("sound", "wav", sounded(tone(300 + i, 0.05)))):
+        for column, suffix, good in (
+            ("picture", "png", encoded(picture(8, 8, i))),
+            ("sound", "wav", sounded(tone(300 + i, 0.05))),
+        ):
             content = BROKEN[i % len(BROKEN)] if i in planted[column] else good
             if content is not None:
                 write(f"{i}.{suffix}", content)
@@ -169,8 +179,9 @@ def test_the_ledger_holds_all_that_is_broken_and_nothing_else(write: Callable[..
 
 def test_a_bad_value_in_many_rows_is_entered_for_each(colours: Callable[[int], Table], tmp_path: Path) -> None:
     colours(2)
-    table = read_table([{"picture": p} for p in ["c0.png", "no.png", None, "no.png", "c1.png", "no.png", "c0.png"]],
-                       base=tmp_path)
+    table = read_table(
+        [{"picture": p} for p in ["c0.png", "no.png", None, "no.png", "c1.png", "no.png", "c0.png"]], base=tmp_path
+    )
     ledger = Ledger()
     assert seen(prepared(table, ledger=ledger), 7) == [colour(0), None, None, None, colour(1), None, colour(0)]
     assert [(b.row, b.path) for b in ledger] == [(1, "no.png"), (3, "no.png"), (5, "no.png")]
@@ -198,13 +209,15 @@ def test_another_way_of_preparing_has_another_shelf(colours: Callable[[int], Tab
     assert len(Store().sizes()) == 3
 
 
-def test_equal_bytes_under_two_paths_are_one_cell(colours: Callable[[int], Table], write: Callable[..., Path],
-                                                  tmp_path: Path) -> None:
+def test_equal_bytes_under_two_paths_are_one_cell(
+    colours: Callable[[int], Table], write: Callable[..., Path], tmp_path: Path
+) -> None:
     colours(2)
     for i in range(40):
         write(f"copy{i}.png", (tmp_path / "c1.png").read_bytes())
-    table = read_table([{"picture": p} for p in ["c0.png", "c1.png", *(f"copy{i}.png" for i in range(40))]],
-                       base=tmp_path)
+    table = read_table(
+        [{"picture": p} for p in ["c0.png", "c1.png", *(f"copy{i}.png" for i in range(40))]], base=tmp_path
+    )
     encoder = Counting()
     assert seen(prepared(table, encoder), 42) == [colour(0)] + [colour(1)] * 41
     assert len(Store().shelf(fingerprint("image", encoder))) == 2 and encoder.cells == 2
@@ -225,8 +238,9 @@ def test_a_changed_file_is_prepared_anew(colours: Callable[[int], Table], write:
     assert seen(after, 3) == [colour(0), colour(500), colour(2)] and encoder.cells == 4 and after.digest() != before
 
 
-def test_a_killed_preparation_goes_on_where_its_last_pack_ended(colours: Callable[[int], Table],
-                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_preparation_goes_on_where_its_last_pack_ended(
+    colours: Callable[[int], Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(preparation, "CHUNK", 2)
     monkeypatch.setattr(preparation, "PACK_CELLS", 10)
     monkeypatch.setattr(preparation.os, "cpu_count", lambda: 1)
@@ -255,12 +269,16 @@ def test_a_digest_tells_contents_and_their_rows(colours: Callable[[int], Table],
     digest = prepared(table).digest()
     assert prepared(table).digest() == digest
     changed = ([0, 2, 1], [0, 1], [0, 1, 2, 2], [0, 1, None])
-    others = [prepared(read_table([{"picture": None if i is None else f"c{i}.png"} for i in rows],
-                                  base=tmp_path)).digest() for rows in changed]
+    others = [
+        prepared(read_table([{"picture": None if i is None else f"c{i}.png"} for i in rows], base=tmp_path)).digest()
+        for rows in changed
+    ]
     assert len({digest, *others}) == 5
     size = ENCODERS.build({"name": "number_linear"})
-    plain = [prepared(read_table([{"picture": v} for v in vs]),
-                      size).digest() for vs in ([1, 2, 3], [1, 2, 3.0], [1, 2, 4], [1, 3, 2], [1, 2, None])]
+    plain = [
+        prepared(read_table([{"picture": v} for v in vs]), size).digest()
+        for vs in ([1, 2, 3], [1, 2, 3.0], [1, 2, 4], [1, 3, 2], [1, 2, None])
+    ]
     assert plain[0] == plain[1] and len(set(plain)) == 4
 
 
@@ -278,8 +296,16 @@ def test_plain_cells_are_prepared_once_each(tmp_path: Path) -> None:
     ledger = Ledger()
     cells = prepared(table, Listing(), "note", ledger)
     assert sorted(given) == ["", "1", "a", "bb"]
-    assert [None if c is None else c["n"].tolist()[0]
-            for c in cells.rows(np.arange(8))] == [1, 2, None, 1, 0, None, 2, 1]
+    assert [None if c is None else c["n"].tolist()[0] for c in cells.rows(np.arange(8))] == [
+        1,
+        2,
+        None,
+        1,
+        0,
+        None,
+        2,
+        1,
+    ]
     assert [(b.row, b.column) for b in ledger] == [(5, "note")] and ledger.filled == {"note": 7}
 
 
@@ -299,6 +325,11 @@ def test_cells_are_read_when_asked_for(colours: Callable[[int], Table], tmp_path
 
 def test_labels_that_cannot_be_read_are_in_the_ledger() -> None:
     ledger = Ledger()
-    assert read_labels(read_table([{"y": v} for v in [1, "2.5", None, "much", ""]]), "y", "number",
-                       ledger) == [1.0, 2.5, None, None, None]
+    assert read_labels(read_table([{"y": v} for v in [1, "2.5", None, "much", ""]]), "y", "number", ledger) == [
+        1.0,
+        2.5,
+        None,
+        None,
+        None,
+    ]
     assert [(b.row, b.column, b.path) for b in ledger] == [(3, "y", "much")] and ledger.filled == {"y": 3}

@@ -57,5 +57,7 @@ def test_what_the_tree_and_links_name_exists(path: Path) -> None:
         assert list(ROOT.glob(f"src/plait/{name}")) or list(ROOT.glob(f"benchmarks/{name}")), name
     for name in re.findall(r"\b([a-z]+)/", tree):
         assert (ROOT / "src/plait" / name).is_dir() or (ROOT / name).is_dir() or name in ("src", "plait"), name
-    there = {p.name for p in (ROOT / "src/plait").iterdir() if p.name != "__pycache__" and not p.name.startswith("__init__")}
+    there = {
+        p.name for p in (ROOT / "src/plait").iterdir() if p.name != "__pycache__" and not p.name.startswith("__init__")
+    }
     assert all(n in tree for n in there - {"py.typed"}), [n for n in there if n not in tree]

@@ -1,4 +1,5 @@
 """Specs: names and options to objects, learned facts, errors that name the nearest, and the command line's form."""
+
 from __future__ import annotations
 
 import json
@@ -37,8 +38,16 @@ class Fussy:
         raise {"value": ValueError, "type": TypeError, "run": RuntimeError, "plait": PlaitError}[how]("not like this")
 
 
-PARTS = Table("part", {"scaled": f"{HERE}:Scaled", "plain": f"{HERE}:Plain", "fussy": f"{HERE}:Fussy",
-                       "gone": f"{HERE}:Gone", "nowhere": "no_such_package.module:Class"})
+PARTS = Table(
+    "part",
+    {
+        "scaled": f"{HERE}:Scaled",
+        "plain": f"{HERE}:Plain",
+        "fussy": f"{HERE}:Fussy",
+        "gone": f"{HERE}:Gone",
+        "nowhere": "no_such_package.module:Class",
+    },
+)
 
 
 def test_a_completed_spec_holds_constructor_arguments_and_builds() -> None:
@@ -51,8 +60,9 @@ def test_a_completed_spec_holds_constructor_arguments_and_builds() -> None:
 
 def test_what_the_user_gave_wins_over_what_was_learned() -> None:
     assert PARTS.complete({"name": "scaled", "mean": 7.0}, [1.0])["mean"] == 7.0
-    assert PARTS.complete({"name": "scaled", "kind": "both"},
-                          [1.0])["kind"] == "both"  # an option of learn and constructor
+    assert (
+        PARTS.complete({"name": "scaled", "kind": "both"}, [1.0])["kind"] == "both"
+    )  # an option of learn and constructor
 
 
 def test_runtime_arguments_go_where_there_is_a_place_for_them() -> None:
@@ -66,12 +76,15 @@ def test_normal_checks_and_copies() -> None:
     assert PARTS.normal("plain") == {"name": "plain"}
 
 
-@pytest.mark.parametrize("spec, said", [
-    ("scald", r"Unknown part 'scald'\. Did you mean 'scaled'\? Known: scaled, plain"),
-    ("SCALED", "Did you mean 'scaled'"),
-    ({"name": "scaled", "widht": 3}, r"Unknown option of part 'scaled': 'widht'\. Did you mean 'width'"),
-    ({"name": "plain", "width": 3}, "Known: none"),
-])
+@pytest.mark.parametrize(
+    "spec, said",
+    [
+        ("scald", r"Unknown part 'scald'\. Did you mean 'scaled'\? Known: scaled, plain"),
+        ("SCALED", "Did you mean 'scaled'"),
+        ({"name": "scaled", "widht": 3}, r"Unknown option of part 'scaled': 'widht'\. Did you mean 'width'"),
+        ({"name": "plain", "width": 3}, "Known: none"),
+    ],
+)
 def test_unknown_names_and_options_suggest_the_nearest(spec: Any, said: str) -> None:
     with pytest.raises(UnknownNameError, match=said):
         PARTS.normal(spec)
@@ -79,8 +92,9 @@ def test_unknown_names_and_options_suggest_the_nearest(spec: Any, said: str) -> 
         PARTS.build(spec)
 
 
-@pytest.mark.parametrize("spec", [None, 3, {"width": 3}, {"name": None}, Plain(), ["scaled"], {"name": ["scaled"]}],
-                         ids=repr)
+@pytest.mark.parametrize(
+    "spec", [None, 3, {"width": 3}, {"name": None}, Plain(), ["scaled"], {"name": ["scaled"]}], ids=repr
+)
 def test_what_is_no_spec_is_refused(spec: Any) -> None:
     with pytest.raises(PlaitError, match="given as a name or as"):
         PARTS.normal(spec)
@@ -88,12 +102,18 @@ def test_what_is_no_spec_is_refused(spec: Any) -> None:
         PARTS.build(spec)
 
 
-@pytest.mark.parametrize("spec, said", [
-    ({"name": "scaled"}, "'scaled' cannot be built.*mean"),
-    ({"name": "scaled", "mean": 1, "width": -1}, "width -1 is not positive"),
-    ({"name": "fussy"}, "not like this"), ({"name": "fussy", "how": "run"}, "not like this"),
-    ({"name": "fussy", "how": "type"}, "not like this"), ({"name": "fussy", "how": "plait"}, "not like this"),
-], ids=str)
+@pytest.mark.parametrize(
+    "spec, said",
+    [
+        ({"name": "scaled"}, "'scaled' cannot be built.*mean"),
+        ({"name": "scaled", "mean": 1, "width": -1}, "width -1 is not positive"),
+        ({"name": "fussy"}, "not like this"),
+        ({"name": "fussy", "how": "run"}, "not like this"),
+        ({"name": "fussy", "how": "type"}, "not like this"),
+        ({"name": "fussy", "how": "plait"}, "not like this"),
+    ],
+    ids=str,
+)
 def test_a_constructor_that_refuses_is_an_error_for_users(spec: Any, said: str) -> None:
     with pytest.raises(PlaitError, match=said):
         PARTS.build(spec)
@@ -120,14 +140,19 @@ def test_a_table_is_a_mapping() -> None:
     assert "plain" in PARTS and PARTS["plain"] == f"{HERE}:Plain" and "x" not in PARTS
 
 
-@pytest.mark.parametrize("text, spec", [
-    ("gru", {"name": "gru"}), ("gru:", {"name": "gru"}), ("gru:cell=lstm", {"name": "gru", "cell": "lstm"}),
-    ("a:x=1,y=2.5,z=true,w=null,v=\"1\"", {"name": "a", "x": 1, "y": 2.5, "z": True, "w": None, "v": "1"}),
-    ("a:path=b=c, width = 3", {"name": "a", "path": "b=c", "width": 3}),
-    ('a:names=["x","y"],width=3', {"name": "a", "names": ["x", "y"], "width": 3}),
-    ('a:o={"k":[1,2]},t="p,q"', {"name": "a", "o": {"k": [1, 2]}, "t": "p,q"}),
-    ("a:edges=[1,2", {"name": "a", "edges": "[1,2"}),
-])
+@pytest.mark.parametrize(
+    "text, spec",
+    [
+        ("gru", {"name": "gru"}),
+        ("gru:", {"name": "gru"}),
+        ("gru:cell=lstm", {"name": "gru", "cell": "lstm"}),
+        ('a:x=1,y=2.5,z=true,w=null,v="1"', {"name": "a", "x": 1, "y": 2.5, "z": True, "w": None, "v": "1"}),
+        ("a:path=b=c, width = 3", {"name": "a", "path": "b=c", "width": 3}),
+        ('a:names=["x","y"],width=3', {"name": "a", "names": ["x", "y"], "width": 3}),
+        ('a:o={"k":[1,2]},t="p,q"', {"name": "a", "o": {"k": [1, 2]}, "t": "p,q"}),
+        ("a:edges=[1,2", {"name": "a", "edges": "[1,2"}),
+    ],
+)
 def test_the_form_of_the_command_line(text: str, spec: dict[str, Any]) -> None:
     assert parse(text) == spec
 

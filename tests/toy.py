@@ -1,4 +1,5 @@
 """A small real table whose answer is planted in every modality, and parts small enough to train on it in a second."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,10 +34,18 @@ def make(folder: Path, n: int = 60, *, seed: int = 0, noise: float = 0.0) -> Pat
         (folder / f"p{i}.png").write_bytes(encoded(pixels))
         pitch = 300 * 2.0 ** KINDS.index(seen[1]) * generator.uniform(0.95, 1.05)
         (folder / f"s{i}.wav").write_bytes(sounded(tone(pitch, generator.uniform(0.2, 0.5))))
-        rows.append({"picture": f"p{i}.png", "sound": f"s{i}.wav", "note": f"{WORDS[seen[2]]}, number {i}",
-                     "size": round(10 * KINDS.index(seen[3]) + generator.normal(), 3), "kind": KINDS[i % 3],
-                     "value": round(10 * (i % 3) + generator.normal(), 3), "house": f"h{i // 4}",
-                     "part": "test" if i % 5 == 0 else "valid" if i % 5 == 1 else "train"})
+        rows.append(
+            {
+                "picture": f"p{i}.png",
+                "sound": f"s{i}.wav",
+                "note": f"{WORDS[seen[2]]}, number {i}",
+                "size": round(10 * KINDS.index(seen[3]) + generator.normal(), 3),
+                "kind": KINDS[i % 3],
+                "value": round(10 * (i % 3) + generator.normal(), 3),
+                "house": f"h{i // 4}",
+                "part": "test" if i % 5 == 0 else "valid" if i % 5 == 1 else "train",
+            }
+        )
     path = folder / "toy.csv"
     pd.DataFrame(rows).to_csv(path, index=False)
     return path
@@ -47,6 +56,12 @@ def fit(table: Any, targets: Any = "kind", **options: Any) -> Any:
     import plait
 
     inputs = options.pop("inputs", INPUTS)
-    settings: dict[str, Any] = {"inputs": inputs, "encoders": {c: TINY[c] for c in inputs if c in TINY}, "split": "part",
-                                "epochs": 3, "quiet": True, "training": {"batch_size": 8}}
+    settings: dict[str, Any] = {
+        "inputs": inputs,
+        "encoders": {c: TINY[c] for c in inputs if c in TINY},
+        "split": "part",
+        "epochs": 3,
+        "quiet": True,
+        "training": {"batch_size": 8},
+    }
     return plait.fit(table, targets, **{**settings, **options})

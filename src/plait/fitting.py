@@ -30,6 +30,7 @@ from plait.fusion import DEFAULT as FUSION
 from plait.fusion import FUSIONS
 from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
+from plait.modalities.base import missing
 from plait.objectives.supervised import Supervised
 from plait.predictor import Predictor, assemble
 from plait.preparation import Dataset, prepare, read_cells, read_labels
@@ -49,7 +50,7 @@ def fit(
     table: Any,
     targets: str | Sequence[str],
     *,
-    inputs: Sequence[str] | Mapping[str, str | None] | None = None,
+    inputs: str | Sequence[str] | Mapping[str, str | None] | None = None,
     modalities: Mapping[str, str] | None = None,
     encoders: Mapping[str, Spec] | None = None,
     fusion: Spec = FUSION,
@@ -89,6 +90,7 @@ def fit(
     if folder is not None:
         files.check_writable(folder, replace=overwrite)
     source = read_table(table, base=base)
+    inputs = [inputs] if isinstance(inputs, str) else inputs
     schema = infer(
         source,
         targets=[targets] if isinstance(targets, str) else list(targets),
@@ -218,21 +220,27 @@ def _split(table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict
         parts = splits.by_column(table.column(how["column"]), name=how["column"])
         parts[~labelled] = -1
     elif how["time"]:
+        times = table.column(how["time"])
         parts[rows] = splits.by_time(
-            [table.column(how["time"])[r] for r in rows], fractions=fractions, name=how["time"]
+            [times[r] for r in rows], fractions=fractions, name=how["time"], rows=rows.tolist()
         )
     else:
         stratum = (
             next((t for t, kind in schema.targets.items() if kind == "category"), None) if how["stratify"] else None
         )
         strata = [labels[stratum][r] for r in rows] if stratum else None
-        groups = [str(table.column(how["group"])[r]) for r in rows] if how["group"] else None
+        groups = _groups(table.column(how["group"]), rows) if how["group"] else None
         parts[rows] = splits.by_chance(len(rows), fractions=fractions, seed=seed, strata=strata, groups=groups)
     if not (parts == 0).any():
         raise TableError(
             f"{len(rows)} labelled rows leave none to train on. Give more rows, or smaller valid and test."
         )
     return parts
+
+
+def _groups(values: list[Any], rows: np.ndarray) -> list[Any]:
+    """The group of each row; a row without one is a group of its own."""
+    return [("row", int(r)) if missing(values[r]) else ("group", str(values[r])) for r in rows]
 
 
 def _learn(

@@ -1,4 +1,5 @@
 """The command line: light to start, JSON for scripts, one message and exit code 2 on bad input."""
+
 from __future__ import annotations
 
 import json
@@ -17,8 +18,9 @@ PLAIT = [sys.executable, "-c", "from plait.cli import main; main()"]
 
 
 def call(*arguments: object, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*PLAIT, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=dict(os.environ),
-                          timeout=120)
+    done = subprocess.run(
+        [*PLAIT, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=dict(os.environ), timeout=120
+    )
     assert done.returncode == code, done.stderr + done.stdout
     return done
 
@@ -26,8 +28,10 @@ def call(*arguments: object, code: int = 0, cwd: Path | None = None) -> subproce
 def test_import_and_help_are_light() -> None:
     script = "import sys, plait; assert not {'torch', 'pandas', 'numpy', 'sklearn'} & set(sys.modules), 'heavy'"
     subprocess.run([sys.executable, "-c", script], check=True)
-    helped = ("import sys\nsys.argv = ['plait', '--help']\nfrom plait.cli import main\n"
-              "try: main()\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'numpy'} & set(sys.modules), 'heavy'")
+    helped = (
+        "import sys\nsys.argv = ['plait', '--help']\nfrom plait.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\nassert not {'torch', 'pandas', 'numpy'} & set(sys.modules), 'heavy'"
+    )
     assert "fit" in subprocess.run([sys.executable, "-c", helped], check=True, capture_output=True, text=True).stdout
     best = min(_seconds(["-c", "import plait"]) for _ in range(5))
     shown = min(_seconds(["-c", helped]) for _ in range(5))
@@ -43,10 +47,30 @@ def _seconds(arguments: list[str]) -> float:
 
 def test_fit_predict_evaluate_summary(tmp_path: Path) -> None:
     table = toy.make(tmp_path, 45)
-    small = [f"{c}={o['name']}:" + ",".join(f"{k}={v}" for k, v in o.items() if k != "name") for c, o in toy.TINY.items()]
+    small = [
+        f"{c}={o['name']}:" + ",".join(f"{k}={v}" for k, v in o.items() if k != "name") for c, o in toy.TINY.items()
+    ]
     arguments = [x for s in small for x in ("--encoder", s)] + [x for c in toy.INPUTS for x in ("--input", c)]
-    done = call("fit", table, "--target", "kind", *arguments, "--fusion", "concat:dropout=0.1", "--split-column", "part",
-                "--epochs", 2, "--seed", 3, "--train", "batch_size=8", "--out", tmp_path / "m", "--json")
+    done = call(
+        "fit",
+        table,
+        "--target",
+        "kind",
+        *arguments,
+        "--fusion",
+        "concat:dropout=0.1",
+        "--split-column",
+        "part",
+        "--epochs",
+        2,
+        "--seed",
+        3,
+        "--train",
+        "batch_size=8",
+        "--out",
+        tmp_path / "m",
+        "--json",
+    )
     figures = json.loads(done.stdout)
     assert figures["model"] == str(tmp_path / "m") and figures["targets"]["kind"]["rows"] == 9
     assert "Split: 27 train, 9 valid, 9 test" in done.stderr and "given as the split column" in done.stderr
@@ -62,17 +86,20 @@ def test_fit_predict_evaluate_summary(tmp_path: Path) -> None:
     assert "step by step" in call("summary", tmp_path / "m", table).stdout
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["fit", "nowhere.csv", "--target", "kind"], "No such file"),
-    (["fit", "toy.csv", "--target", "knd"], "Did you mean 'kind'"),
-    (["fit", "toy.csv", "--target", "kind", "--encoder", "image_vit"], "expected COLUMN=NAME"),
-    (["fit", "toy.csv", "--target", "kind", "--encoder", "picture=image_vit:size"], "option=value"),
-    (["fit", "toy.csv", "--target", "kind", "--fusion", "glue"], "Unknown fusion"),
-    (["predict", "nomodel", "toy.csv", "--out", "p.csv"], "nomodel"),
-    (["predict", "nomodel", "toy.csv", "--out", "p.xlsx"], "expected one of .csv"),
-    (["fit", "toy.csv"], "--target"),
-    (["frobnicate"], "frobnicate"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fit", "nowhere.csv", "--target", "kind"], "No such file"),
+        (["fit", "toy.csv", "--target", "knd"], "Did you mean 'kind'"),
+        (["fit", "toy.csv", "--target", "kind", "--encoder", "image_vit"], "expected COLUMN=NAME"),
+        (["fit", "toy.csv", "--target", "kind", "--encoder", "picture=image_vit:size"], "option=value"),
+        (["fit", "toy.csv", "--target", "kind", "--fusion", "glue"], "Unknown fusion"),
+        (["predict", "nomodel", "toy.csv", "--out", "p.csv"], "nomodel"),
+        (["predict", "nomodel", "toy.csv", "--out", "p.xlsx"], "expected one of .csv"),
+        (["fit", "toy.csv"], "--target"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
 def test_bad_input_is_one_message_and_code_2(tmp_path: Path, arguments: list[str], words: str) -> None:
     toy.make(tmp_path, 12)
     before = sorted(tmp_path.iterdir())

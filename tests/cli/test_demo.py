@@ -15,14 +15,20 @@ import plait
 def run(folder: Path, data: str, **environment: str) -> str:
     command = [sys.executable, "-c", "from plait.cli import main; main()", "demo", "--folder", str(folder)]
     done = subprocess.run(
-        [*command, "--data", data, "--epochs", "2"], capture_output=True, text=True, timeout=540, env=environment or None
+        [*command, "--data", data, "--epochs", "2"],
+        capture_output=True,
+        text=True,
+        timeout=540,
+        env=environment or None,
     )
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("apt-get") is None, reason="the stamps come as a Debian package, and apt-get is not here")
+@pytest.mark.skipif(
+    shutil.which("apt-get") is None, reason="the stamps come as a Debian package, and apt-get is not here"
+)
 def test_demo_on_the_stamps(tmp_path: Path) -> None:
     said = run(tmp_path, "stamps")
     assert "724 stamps of 10 categories" in said and said.count("->") == 4

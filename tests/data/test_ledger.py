@@ -1,4 +1,5 @@
 """The ledger of bad cells: complete, in order, and strict about how many there may be."""
+
 from __future__ import annotations
 
 import json
@@ -13,11 +14,18 @@ def test_every_row_of_a_bad_value_is_entered_in_order() -> None:
     ledger = Ledger()
     ledger.note("b", "x.png", [7, 2], "no such file")
     ledger.note("a", "y" * 500, [2], "broken")
-    assert [(c.row, c.column, c.reason) for c in ledger] == [(2, "a", "broken"), (2, "b", "no such file"),
-                                                             (7, "b", "no such file")]
+    assert [(c.row, c.column, c.reason) for c in ledger] == [
+        (2, "a", "broken"),
+        (2, "b", "no such file"),
+        (7, "b", "no such file"),
+    ]
     assert len(ledger) == 3 and {row: len(cells) for row, cells in ledger.by_row().items()} == {2: 2, 7: 1}
-    assert json.loads(json.dumps(ledger.to_json()))[2] == {"row": 7, "column": "b", "path": "x.png",
-                                                           "reason": "no such file"}
+    assert json.loads(json.dumps(ledger.to_json()))[2] == {
+        "row": 7,
+        "column": "b",
+        "path": "x.png",
+        "reason": "no such file",
+    }
     assert str(list(ledger)[1]) == "row 2, column 'b', x.png: no such file"
 
 
@@ -26,8 +34,9 @@ def test_more_bad_cells_than_allowed_are_an_error_that_shows_them() -> None:
     ledger.note("a", "x.png", [3], "broken")
     ledger.note("b", "y.png", list(range(60)), "gone")
     ledger.check(max_bad=0.06)
-    with pytest.raises(TooManyBadCellsError,
-                       match=r"(?s)'b': 60 of 1000 .*row 0, column 'b', y\.png: gone.*and 55 more.*max_bad=0\.07"):
+    with pytest.raises(
+        TooManyBadCellsError, match=r"(?s)'b': 60 of 1000 .*row 0, column 'b', y\.png: gone.*and 55 more.*max_bad=0\.07"
+    ):
         ledger.check(max_bad=0.055)
     with pytest.raises(TooManyBadCellsError, match="'a': 1 of 20"):
         ledger.check(max_bad=0)

@@ -1,4 +1,5 @@
 """Splits: shares, strata, groups, time, a column, and seeds."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -23,8 +24,9 @@ def shares(parts: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("fractions", [(0.15, 0.15), (0.2, 0.0), (0.0, 0.3), (0.0, 0.0), (0.4, 0.4)])
 def test_parts_have_their_shares_to_within_one_row(seed: int, n: int, fractions: tuple[float, float]) -> None:
     valid, test = fractions
-    assert shares(by_chance(n, fractions=fractions,
-                            seed=seed)) == pytest.approx([1 - valid - test, valid, test], abs=1.01 / n)
+    assert shares(by_chance(n, fractions=fractions, seed=seed)) == pytest.approx(
+        [1 - valid - test, valid, test], abs=1.01 / n
+    )
 
 
 @SEEDS
@@ -88,10 +90,15 @@ def test_too_few_groups_are_refused(groups: int) -> None:
 
 
 def test_as_many_groups_as_parts_are_enough() -> None:
-    assert sorted(set(by_chance(30, fractions=(0.3, 0.3), seed=0,
-                                groups=[i % 3 for i in range(30)]).tolist())) == [0, 1, 2]
-    assert sorted(set(by_chance(30, fractions=(0.0, 0.3), seed=0,
-                                groups=[i % 2 for i in range(30)]).tolist())) == [0, 2]
+    assert sorted(set(by_chance(30, fractions=(0.3, 0.3), seed=0, groups=[i % 3 for i in range(30)]).tolist())) == [
+        0,
+        1,
+        2,
+    ]
+    assert sorted(set(by_chance(30, fractions=(0.0, 0.3), seed=0, groups=[i % 2 for i in range(30)]).tolist())) == [
+        0,
+        2,
+    ]
 
 
 def test_seeds_repeat_and_differ() -> None:
@@ -117,10 +124,15 @@ def test_impossible_fractions_are_refused(fractions: tuple[float, float]) -> Non
 
 DAYS = pd.date_range("2019-12-25", periods=20)
 TIMES: dict[str, list[Any]] = {
-    "whole": list(range(20)), "text": [str(i) for i in range(20)], "mixed": [str(i) if i % 2 else i for i in range(20)],
-    "stamps": list(DAYS), "dates": [d.date() for d in DAYS], "iso": [d.isoformat() for d in DAYS],
-    "zones": [d.strftime("%Y-%m-%dT12:00+02:00") if i % 2 else d.strftime("%Y/%m/%d 12:00") for i,
-              d in enumerate(DAYS)],
+    "whole": list(range(20)),
+    "text": [str(i) for i in range(20)],
+    "mixed": [str(i) if i % 2 else i for i in range(20)],
+    "stamps": list(DAYS),
+    "dates": [d.date() for d in DAYS],
+    "iso": [d.isoformat() for d in DAYS],
+    "zones": [
+        d.strftime("%Y-%m-%dT12:00+02:00") if i % 2 else d.strftime("%Y/%m/%d 12:00") for i, d in enumerate(DAYS)
+    ],
     "numpy": list(DAYS.to_numpy()),
 }
 
@@ -141,8 +153,20 @@ def test_a_row_without_a_time_is_named(kind: str, gap: Any) -> None:
 
 
 def test_a_column_says_the_parts() -> None:
-    values = ["train", "Val", " test ", "DEV", "training", None, "", float("nan"), pd.NA, "validation", "valid",
-              "testing"]
+    values = [
+        "train",
+        "Val",
+        " test ",
+        "DEV",
+        "training",
+        None,
+        "",
+        float("nan"),
+        pd.NA,
+        "validation",
+        "valid",
+        "testing",
+    ]
     assert by_column(values, name="s").tolist() == [0, 1, 2, 1, 0, -1, -1, -1, -1, 1, 1, 2]
     with pytest.raises(TableError, match="Column 's', row 1: found 'trian'"):
         by_column(["train", "trian"], name="s")

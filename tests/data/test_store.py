@@ -1,4 +1,5 @@
 """The store of prepared cells: whole or not there, found by content, repaired, bounded."""
+
 from __future__ import annotations
 
 import os

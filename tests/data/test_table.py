@@ -1,4 +1,5 @@
 """Reading tables: what stands in a cell stays as it stands, no row is lost, and every refusal names its place."""
+
 from __future__ import annotations
 
 import io
@@ -15,8 +16,11 @@ import pytest
 from plait.data.table import Table, read_table
 from plait.errors import TableError, UnknownNameError
 
-ROWS = [{"a": "0008", "b": "ü, \"q\"\nnext", "番茄": "NA"}, {"a": "None", "b": "", "番茄": None},
-        {"a": "nan", "b": " x ", "番茄": "1e5"}]
+ROWS = [
+    {"a": "0008", "b": 'ü, "q"\nnext', "番茄": "NA"},
+    {"a": "None", "b": "", "番茄": None},
+    {"a": "nan", "b": " x ", "番茄": "1e5"},
+]
 
 
 def columns(table: Table) -> dict[str, list[Any]]:
@@ -28,13 +32,15 @@ EXPECTED = {c: [row[c] for row in ROWS] for c in ROWS[0]}
 
 def delimited(separator: str = ",", end: str = "\n", last: str = "\n") -> str:
     """ROWS by hand: None is an empty cell, "" a quoted empty one."""
+
     def quote(value: str | None) -> str:
         if value and not set(value) & set(f'{separator}"\n'):
             return value
         return "" if value is None else '"' + value.replace('"', '""') + '"'
 
-    return end.join(separator.join(map(quote, line))
-                    for line in [list(ROWS[0]), *(list(r.values()) for r in ROWS)]) + last
+    return (
+        end.join(separator.join(map(quote, line)) for line in [list(ROWS[0]), *(list(r.values()) for r in ROWS)]) + last
+    )
 
 
 @pytest.mark.parametrize("separator", [",", ";", "|", "\t"])
@@ -47,21 +53,25 @@ def test_delimited_text_in_any_dress(separator: str, end: str, encoding: str, wr
         assert columns(table) == EXPECTED
 
 
-@pytest.mark.parametrize("raw, expected", {
-    "old Mac": (b"a,b\r1,2\r3,4\r", {"a": ["1", "3"], "b": ["2", "4"]}),
-    "cp1252": ("é;b\nü;\x80uro".encode("latin-1"), {"é": ["ü"], "b": ["€uro"]}),
-    "broken byte": ("番茄,b\n一个,2\n".encode() + b"\xff,3\n", {"番茄": ["一个", "\ufffd"], "b": ["2", "3"]}),
-    "leading empty lines": (b"\n\r\n\na,b\n1,2\n", {"a": ["1"], "b": ["2"]}),
-    "empty lines between rows": (b"a,b\n1,2\n\n3,4\n", {"a": ["1", "3"], "b": ["2", "4"]}),
-    "empty cells of one column": (b"a\n1\n\n3\n", {"a": ["1", None, "3"]}),
-    "header only": (b"a,b\n", {"a": [], "b": []}),
-    "header without end": (b"a,b", {"a": [], "b": []}),
-    "newline in the header": (b'"a\nx",b\n1,2\n', {"a\nx": ["1"], "b": ["2"]}),
-    "decimal comma": (b'a;b\n"1,5";2\n1,5;3', {"a": ["1,5", "1,5"], "b": ["2", "3"]}),
-    "one unnamed column": (b",b\n0,x\n", {"": ["0"], "b": ["x"]}),
-    "NUL": (b"a,b\n\0,1\n", {"a": ["\0"], "b": ["1"]}),
-    "inch marks": (b'a,b\n5" pipe,1\n', {"a": ['5" pipe'], "b": ["1"]}),
-}.values(), ids=lambda v: str(v)[:24])
+@pytest.mark.parametrize(
+    "raw, expected",
+    {
+        "old Mac": (b"a,b\r1,2\r3,4\r", {"a": ["1", "3"], "b": ["2", "4"]}),
+        "cp1252": ("é;b\nü;\x80uro".encode("latin-1"), {"é": ["ü"], "b": ["€uro"]}),
+        "broken byte": ("番茄,b\n一个,2\n".encode() + b"\xff,3\n", {"番茄": ["一个", "\ufffd"], "b": ["2", "3"]}),
+        "leading empty lines": (b"\n\r\n\na,b\n1,2\n", {"a": ["1"], "b": ["2"]}),
+        "empty lines between rows": (b"a,b\n1,2\n\n3,4\n", {"a": ["1", "3"], "b": ["2", "4"]}),
+        "empty cells of one column": (b"a\n1\n\n3\n", {"a": ["1", None, "3"]}),
+        "header only": (b"a,b\n", {"a": [], "b": []}),
+        "header without end": (b"a,b", {"a": [], "b": []}),
+        "newline in the header": (b'"a\nx",b\n1,2\n', {"a\nx": ["1"], "b": ["2"]}),
+        "decimal comma": (b'a;b\n"1,5";2\n1,5;3', {"a": ["1,5", "1,5"], "b": ["2", "3"]}),
+        "one unnamed column": (b",b\n0,x\n", {"": ["0"], "b": ["x"]}),
+        "NUL": (b"a,b\n\0,1\n", {"a": ["\0"], "b": ["1"]}),
+        "inch marks": (b'a,b\n5" pipe,1\n', {"a": ['5" pipe'], "b": ["1"]}),
+    }.values(),
+    ids=lambda v: str(v)[:24],
+)
 def test_tricky_delimited_text(raw: bytes, expected: dict[str, list[Any]], write: Callable[..., Path]) -> None:
     assert columns(read_table(write("t.csv", raw))) == expected
 
@@ -78,25 +88,37 @@ def test_a_long_cell_and_many_rows_are_whole(write: Callable[..., Path]) -> None
     assert table.column("a") == [long] + ["y"] * 30_000
 
 
-@pytest.mark.parametrize("text, line, said", {
-    "longer than the header": ("a,b\n1,2,3\n4,5\n", 2, "found 3 cells, expected 2"),
-    "shorter": ("a,b\n1,2\n4\n", 3, "found 1 cells, expected 2"),
-    "after a cell of several lines": ('a,b\n1,"x\n\ny"\n3,4,5\n', 5, "found 3 cells"),
-    "after empty lines": ("\n\na,b\n1,2\n\n3\n", 6, "found 1 cells"),
-    "a quote never closed": ('a,b\n1,2\n3,"x\n4,5\n6,7\n', 3, "never closed"),
-}.values(), ids=lambda v: str(v)[:20])
+@pytest.mark.parametrize(
+    "text, line, said",
+    {
+        "longer than the header": ("a,b\n1,2,3\n4,5\n", 2, "found 3 cells, expected 2"),
+        "shorter": ("a,b\n1,2\n4\n", 3, "found 1 cells, expected 2"),
+        "after a cell of several lines": ('a,b\n1,"x\n\ny"\n3,4,5\n', 5, "found 3 cells"),
+        "after empty lines": ("\n\na,b\n1,2\n\n3\n", 6, "found 1 cells"),
+        "a quote never closed": ('a,b\n1,2\n3,"x\n4,5\n6,7\n', 3, "never closed"),
+    }.values(),
+    ids=lambda v: str(v)[:20],
+)
 def test_a_ragged_row_is_refused_with_its_line(text: str, line: int, said: str, write: Callable[..., Path]) -> None:
     with pytest.raises(TableError, match=rf"t\.csv, line {line}: .*{said}"):
         read_table(write("t.csv", text))
 
 
-@pytest.mark.parametrize("name, content, said", [
-    ("t.csv", b"", "is empty"), ("t.csv", b" \n\n ", "is empty"), ("t.jsonl", b"", "is empty"),
-    ("t.parquet", b"PAR1", "Cannot read"),
-    ("t.csv", b"a,b,a\n1,2,3\n", "more than one column named 'a'"), ("t.jsonl", b'{"a": 1}\nfoo\n', "line 2: not JSON"),
-    ("t.jsonl", b'{"a": 1}\n\n[1]\n', "line 3: found a list"), ("t.jsonl", b'{"a":' + b"[" * 100_000, "Cannot read"),
-    ("t.xlsx", b"x", "'.xlsx' are not read"), ("table", b"a,b", "'nothing' are not read"),
-])
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("t.csv", b"", "is empty"),
+        ("t.csv", b" \n\n ", "is empty"),
+        ("t.jsonl", b"", "is empty"),
+        ("t.parquet", b"PAR1", "Cannot read"),
+        ("t.csv", b"a,b,a\n1,2,3\n", "more than one column named 'a'"),
+        ("t.jsonl", b'{"a": 1}\nfoo\n', "line 2: not JSON"),
+        ("t.jsonl", b'{"a": 1}\n\n[1]\n', "line 3: found a list"),
+        ("t.jsonl", b'{"a":' + b"[" * 100_000, "Cannot read"),
+        ("t.xlsx", b"x", "'.xlsx' are not read"),
+        ("table", b"a,b", "'nothing' are not read"),
+    ],
+)
 def test_what_is_no_table_is_refused(name: str, content: bytes, said: str, write: Callable[..., Path]) -> None:
     with pytest.raises(TableError, match=said):
         read_table(write(name, content))
@@ -149,8 +171,9 @@ def test_whole_numbers_with_gaps_stay_whole(write: Callable[..., Path]) -> None:
         assert columns(read_table(source)) == {"n": [2**60 + 1, None]}
 
 
-@pytest.mark.parametrize("index", [["x", "x", "y"], [7, 3, 5],
-                                   pd.MultiIndex.from_tuples([(1, "a"), (1, "a"), (2, "b")])], ids=str)
+@pytest.mark.parametrize(
+    "index", [["x", "x", "y"], [7, 3, 5], pd.MultiIndex.from_tuples([(1, "a"), (1, "a"), (2, "b")])], ids=str
+)
 def test_rows_go_by_position_whatever_the_index_is(index: Any) -> None:
     frame = pd.DataFrame({1: [10, 20, 30], ("m", "n"): list("abc")}, index=index)
     table = read_table(frame)
@@ -167,8 +190,9 @@ def test_columns_of_one_name_are_refused() -> None:
             read_table(frame)
 
 
-def test_paths_are_taken_from_the_tables_folder_or_the_base(write: Callable[..., Path], tmp_path: Path,
-                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_taken_from_the_tables_folder_or_the_base(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write("deep/t.csv", "a\n1\n")
     assert read_table(path).folder == path.parent
     assert read_table(path, base=tmp_path).folder == tmp_path

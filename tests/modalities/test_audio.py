@@ -1,4 +1,5 @@
 """Sounds: every odd file gives one channel of finite samples at its own rate, or is refused with a reason."""
+
 from __future__ import annotations
 
 import io
@@ -18,8 +19,9 @@ from plait.types import Wave
 READ = modality("audio").read
 
 
-def wav(rate: int = 16_000, channels: int = 1, data: bytes = b"\0\0" * 100, bits: int = 16,
-        claimed: int | None = None) -> bytes:
+def wav(
+    rate: int = 16_000, channels: int = 1, data: bytes = b"\0\0" * 100, bits: int = 16, claimed: int | None = None
+) -> bytes:
     """A WAV whose header claims what it likes."""
     block = channels * bits // 8
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * block % 2**32, block % 2**16, bits)
@@ -33,19 +35,30 @@ def is_wave(wave: Wave, rate: int) -> bool:
     return wave.rate == rate and x.dtype == np.float32 and x.ndim == 1 and bool(x.flags["C_CONTIGUOUS"])
 
 
-@pytest.mark.parametrize("kind, subtype, near", [
-    ("WAV", "PCM_U8", 1 / 100), ("WAV", "PCM_16", 1e-4), ("WAV", "PCM_24", 1e-6), ("WAV", "PCM_32", 1e-6),
-    ("WAV", "FLOAT", 0), ("WAV", "DOUBLE", 0),
-    ("WAV", "ULAW", 0.05), ("FLAC", "PCM_16", 1e-4), ("FLAC", "PCM_24", 1e-6), ("AIFF", "PCM_16", 1e-4),
-    ("AU", "PCM_16", 1e-4),
-])
+@pytest.mark.parametrize(
+    "kind, subtype, near",
+    [
+        ("WAV", "PCM_U8", 1 / 100),
+        ("WAV", "PCM_16", 1e-4),
+        ("WAV", "PCM_24", 1e-6),
+        ("WAV", "PCM_32", 1e-6),
+        ("WAV", "FLOAT", 0),
+        ("WAV", "DOUBLE", 0),
+        ("WAV", "ULAW", 0.05),
+        ("FLAC", "PCM_16", 1e-4),
+        ("FLAC", "PCM_24", 1e-6),
+        ("AIFF", "PCM_16", 1e-4),
+        ("AU", "PCM_16", 1e-4),
+    ],
+)
 def test_every_depth_has_the_same_scale(kind: str, subtype: str, near: float) -> None:
     wave = READ(sounded(tone(), 16_000, kind, subtype))
     assert is_wave(wave, 16_000) and np.abs(wave.samples - tone()).max() <= near
 
 
-@pytest.mark.parametrize("kind, subtype, rate", [("OGG", "VORBIS", 16_000), ("OGG", "OPUS", 48_000),
-                                                 ("MP3", "MPEG_LAYER_III", 44_100)])
+@pytest.mark.parametrize(
+    "kind, subtype, rate", [("OGG", "VORBIS", 16_000), ("OGG", "OPUS", 48_000), ("MP3", "MPEG_LAYER_III", 44_100)]
+)
 def test_lossy_sound_keeps_its_pitch_and_power(kind: str, subtype: str, rate: int) -> None:
     wave = READ(sounded(tone(1000, 1.0, rate), rate, kind, subtype))
     assert is_wave(wave, rate)
@@ -66,8 +79,9 @@ def test_the_rate_is_the_files_own(rate: int) -> None:
     assert is_wave(READ(sounded(tone(440, 0.1, rate), rate)), rate)
 
 
-@pytest.mark.parametrize("samples", [np.zeros(5000), np.full(5000, 0.3), np.clip(tone() * 9, -1, 1), tone()[:48],
-                                     tone()[:1]], ids=len)
+@pytest.mark.parametrize(
+    "samples", [np.zeros(5000), np.full(5000, 0.3), np.clip(tone() * 9, -1, 1), tone()[:48], tone()[:1]], ids=len
+)
 def test_silence_offset_clipping_and_short_sounds_are_sounds(samples: np.ndarray) -> None:
     np.testing.assert_allclose(READ(sounded(samples, subtype="FLOAT")).samples, samples, atol=1e-6)
 
@@ -93,16 +107,23 @@ def test_samples_that_are_no_numbers_are_refused(bad: float) -> None:
         READ(sounded(np.full((10, 2), 3e38), subtype="FLOAT"))  # finite each, their sum is not
 
 
-@pytest.mark.parametrize("case, raw, said", [
-    ("no samples", wav(data=b""), "no samples"), ("rate 0", wav(rate=0), "."),
-    ("rate 2^31", wav(rate=2**31 - 1), "2147483647 Hz|not a sound"),
-    ("rate 3999", wav(rate=3999), "3999 Hz, expected 4000 to 384000"), ("65535 channels", wav(channels=65535), "."),
-    ("no channel", wav(channels=0), "."),
-    ("HTML", b"<!doctype html><title>404</title>", "HTML page"), ("JSON", b'{"error": 404}', "not a sound"),
-    ("text", b"hello", "not a sound"),
-    ("RIFF only", b"RIFF", "not a sound"), ("a picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "not a sound"),
-    ("MIDI", b"MThd\0\0\0\6\0\1\0\1\0\x60", "not a sound"),
-])
+@pytest.mark.parametrize(
+    "case, raw, said",
+    [
+        ("no samples", wav(data=b""), "no samples"),
+        ("rate 0", wav(rate=0), "."),
+        ("rate 2^31", wav(rate=2**31 - 1), "2147483647 Hz|not a sound"),
+        ("rate 3999", wav(rate=3999), "3999 Hz, expected 4000 to 384000"),
+        ("65535 channels", wav(channels=65535), "."),
+        ("no channel", wav(channels=0), "."),
+        ("HTML", b"<!doctype html><title>404</title>", "HTML page"),
+        ("JSON", b'{"error": 404}', "not a sound"),
+        ("text", b"hello", "not a sound"),
+        ("RIFF only", b"RIFF", "not a sound"),
+        ("a picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "not a sound"),
+        ("MIDI", b"MThd\0\0\0\6\0\1\0\1\0\x60", "not a sound"),
+    ],
+)
 def test_what_is_no_sound_is_refused(case: str, raw: bytes, said: str) -> None:
     with pytest.raises(MediaError, match=said):
         READ(raw)
@@ -115,8 +136,9 @@ def test_a_size_that_lies_gives_what_is_there(claimed: int) -> None:
     np.testing.assert_allclose(wave.samples, tone()[:400], atol=1e-4)
 
 
-@pytest.mark.parametrize("kind, subtype", [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"),
-                                           ("MP3", "MPEG_LAYER_III")])
+@pytest.mark.parametrize(
+    "kind, subtype", [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III")]
+)
 def test_a_cut_sound_is_what_is_left_or_refused(kind: str, subtype: str) -> None:
     whole = sounded(tone(440, 1.0), 16_000, kind, subtype)
     for share in (0.02, 0.3, 0.6, 0.95):

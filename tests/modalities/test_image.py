@@ -1,4 +1,5 @@
 """Pictures: every odd file decodes to what a person would see, or is refused with a reason, quickly."""
+
 from __future__ import annotations
 
 import io
@@ -42,9 +43,11 @@ def is_picture(cell: np.ndarray, shape: tuple[int, int]) -> bool:
     return cell.dtype == np.uint8 and cell.shape == (*shape, 3) and bool(cell.flags["C_CONTIGUOUS"])
 
 
-@pytest.mark.parametrize("kind, options", [("PNG", {}), ("BMP", {}), ("TIFF", {}),
-                                           ("TIFF", {"compression": "tiff_lzw"}),
-                                           ("WEBP", {"lossless": True})], ids=str)
+@pytest.mark.parametrize(
+    "kind, options",
+    [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {"lossless": True})],
+    ids=str,
+)
 def test_lossless_formats_give_the_same_pixels(kind: str, options: dict[str, Any]) -> None:
     cell = READ(encoded(picture(11, 7), kind, **options))
     assert is_picture(cell, (11, 7)) and np.array_equal(cell, picture(11, 7))
@@ -67,15 +70,22 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     exif = Pillow.Exif()
     exif[0x0112] = orientation
     stored = saved(upright, "PNG", exif=exif)
-    turns = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
-             7: "TRANSVERSE",
-             8: "ROTATE_90"}
+    turns = {
+        2: "FLIP_LEFT_RIGHT",
+        3: "ROTATE_180",
+        4: "FLIP_TOP_BOTTOM",
+        5: "TRANSPOSE",
+        6: "ROTATE_270",
+        7: "TRANSVERSE",
+        8: "ROTATE_90",
+    }
     expected = upright.transpose(Pillow.Transpose[turns[orientation]]) if orientation in turns else upright
     assert np.array_equal(READ(stored), np.asarray(expected))
 
 
-@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense",
-                                  b"Exif\0\0II*\0" + b"\xff" * 40])
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"nonsense", b"Exif\0\0II*\0" + b"\xff" * 40]
+)
 def test_a_broken_exif_block_is_no_matter(exif: bytes) -> None:
     for kind in ("JPEG", "PNG"):
         assert is_picture(READ(encoded(picture(), kind, exif=exif)), (12, 16))
@@ -172,15 +182,20 @@ def test_the_name_does_not_matter_but_the_bytes_do() -> None:
 
 
 NO_PICTURES = {
-    "HTML": (b"\n <!DOCTYPE html><p>Not found", "HTML page"), "html": (b"<HTML><p>404", "HTML page"),
+    "HTML": (b"\n <!DOCTYPE html><p>Not found", "HTML page"),
+    "html": (b"<HTML><p>404", "HTML page"),
     "text": (b"hello", "not a picture"),
-    "SVG": (b"<svg xmlns='x'/>", "SVG.*PNG first"), "XML": (b"<?xml version='1.0'?><svg/>", "SVG"),
+    "SVG": (b"<svg xmlns='x'/>", "SVG.*PNG first"),
+    "XML": (b"<?xml version='1.0'?><svg/>", "SVG"),
     "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
     "PDF": (b"%PDF-1.4", "not a picture"),
-    "PPM": (b"P6 1 1 255 abc", "not a picture"), "ICO": (saved(Pillow.new("RGB", (16, 16)), "ICO"), "not a picture"),
+    "PPM": (b"P6 1 1 255 abc", "not a picture"),
+    "ICO": (saved(Pillow.new("RGB", (16, 16)), "ICO"), "not a picture"),
     "DDS": (saved(Pillow.new("RGB", (16, 16)), "DDS"), "not a picture"),
     "TGA": (saved(Pillow.new("RGB", (16, 16)), "TGA"), "not a picture"),
-    "signature only": (b"\x89PNG\r\n\x1a\n", "."), "no width": (png(0, 5), "."), "no height": (png(5, 0), "."),
+    "signature only": (b"\x89PNG\r\n\x1a\n", "."),
+    "no width": (png(0, 5), "."),
+    "no height": (png(5, 0), "."),
     "50 000 square": (png(50_000, 50_000), "more than 50 million pixels"),
     "13 000 square": (png(13_000, 13_000, b"x" * 10), "more than 50 million"),
     "9 400 square of bits": (png(9_400, 9_400, depth=1, colour=0), "more than 50 million"),
@@ -229,8 +244,9 @@ def test_less_detail_is_read_where_little_is_enough(monkeypatch: pytest.MonkeyPa
     assert less.shape[1] / less.shape[0] == pytest.approx(1.5, rel=0.02)
     small = ImageOps.fit(Pillow.fromarray(whole), (less.shape[1], less.shape[0]), Pillow.Resampling.BOX)
     assert np.abs(np.asarray(small).astype(int) - less).mean() < 4
-    assert np.array_equal(modality("image").read(encoded(picture(99, 88)), enough=8),
-                          picture(99, 88))  # PNG cannot skip
+    assert np.array_equal(
+        modality("image").read(encoded(picture(99, 88)), enough=8), picture(99, 88)
+    )  # PNG cannot skip
     monkeypatch.setattr(module, "MAX_PIXELS", 512 * 768 - 1)
     with pytest.raises(MediaError, match="768 x 512 pixels"):
         modality("image").read(encoded(picture(512, 768), "JPEG"), enough=64)

@@ -1,4 +1,5 @@
 """From a cell to the bytes of its file: regular local files only, with a reason for everything else."""
+
 from __future__ import annotations
 
 import os
@@ -26,18 +27,32 @@ def test_empty_cells_are_missing(value: Any, tmp_path: Path) -> None:
     assert load_file(value, tmp_path, "a picture") is None
 
 
-@pytest.mark.parametrize("value, said", [
-    ("no.png", "no such file .relative paths are taken from"), ("x.png/y.png", "Not a directory"),
-    (".", "not a regular file"), ("empty.png", "0 bytes"),
-    ("/dev/zero", "not a regular file"), ("/dev/stdin", "."), ("fifo", "not a regular file"),
-    ("loop", "symbolic links"), ("dangling", "no such file"),
-    ("https://host/x.png", "is a URL"), ("s3://bucket/x.png", "is a URL"), ("a\0.png", "NUL"),
-    ("\ud800.png", "surrogate"),
-    ("x" * 5000, "too long"), (3, "found a int, expected the path of a picture"), (b"x.png", "found a bytes"),
-    (["x.png"], "found a list"),
-], ids=lambda v: ascii(v)[:20])
-def test_what_is_no_regular_file_is_refused_at_once(value: Any, said: str, write: Callable[..., Path],
-                                                    tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "value, said",
+    [
+        ("no.png", "no such file .relative paths are taken from"),
+        ("x.png/y.png", "Not a directory"),
+        (".", "not a regular file"),
+        ("empty.png", "0 bytes"),
+        ("/dev/zero", "not a regular file"),
+        ("/dev/stdin", "."),
+        ("fifo", "not a regular file"),
+        ("loop", "symbolic links"),
+        ("dangling", "no such file"),
+        ("https://host/x.png", "is a URL"),
+        ("s3://bucket/x.png", "is a URL"),
+        ("a\0.png", "NUL"),
+        ("\ud800.png", "surrogate"),
+        ("x" * 5000, "too long"),
+        (3, "found a int, expected the path of a picture"),
+        (b"x.png", "found a bytes"),
+        (["x.png"], "found a list"),
+    ],
+    ids=lambda v: ascii(v)[:20],
+)
+def test_what_is_no_regular_file_is_refused_at_once(
+    value: Any, said: str, write: Callable[..., Path], tmp_path: Path
+) -> None:
     write("x.png", b"data")
     write("empty.png", b"")
     os.mkfifo(tmp_path / "fifo")
@@ -62,8 +77,9 @@ def test_a_file_that_may_not_be_read_is_refused(write: Callable[..., Path], tmp_
         load_file("x.png", tmp_path, "a picture")
 
 
-def test_a_file_that_is_too_large_is_refused(write: Callable[..., Path], tmp_path: Path,
-                                             monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(base, "MAX_FILE_BYTES", 2**20)
     write("fits.png", b"x" * 2**20)
     write("large.png", b"x" * (2**20 + 1))

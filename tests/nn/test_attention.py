@@ -1,4 +1,5 @@
 """Attention against torch's own, masks, positions, pooling, and recurrent layers against themselves row by row."""
+
 from __future__ import annotations
 
 import math
@@ -23,8 +24,9 @@ MASK = length_mask(LENGTHS, 7)
 def by_torch(attention: Attention, x: Tensor, mask: Tensor, memory: Tensor) -> Tensor:
     heads = lambda t: t.unflatten(-1, (attention.heads, -1)).transpose(1, 2)  # noqa: E731
     key, value = attention.key_value(memory).chunk(2, -1)
-    out = F.scaled_dot_product_attention(heads(attention.query(x)), heads(key), heads(value),
-                                         attn_mask=mask[:, None, None, :])
+    out = F.scaled_dot_product_attention(
+        heads(attention.query(x)), heads(key), heads(value), attn_mask=mask[:, None, None, :]
+    )
     return attention.out(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -54,7 +56,7 @@ def test_a_transformer_does_not_see_padding() -> None:
     noisy = torch.where(MASK[..., None], x, 100 * torch.randn_like(x))
     assert torch.allclose(blocks(noisy, MASK)[MASK], out[MASK], atol=1e-5)
     for row, n in enumerate(LENGTHS.tolist()):
-        alone = blocks(x[row: row + 1, :n], torch.ones(1, n, dtype=torch.bool))
+        alone = blocks(x[row : row + 1, :n], torch.ones(1, n, dtype=torch.bool))
         assert torch.allclose(alone[0], out[row, :n], atol=1e-5)
 
 
@@ -96,7 +98,7 @@ def test_recurrent_layers_see_each_row_to_its_end(cell: str) -> None:
     for i, n in enumerate(lengths.tolist()):
         assert not out[i, n:].any()
         if n:
-            assert torch.allclose(out[i, :n], layers.layers(x[i: i + 1, :n])[0][0], atol=1e-6)
+            assert torch.allclose(out[i, :n], layers.layers(x[i : i + 1, :n])[0][0], atol=1e-6)
 
 
 def test_recurrent_layers_refuse_what_they_cannot_be() -> None:
@@ -112,8 +114,10 @@ def test_batch_norm_equals_that_of_torch_where_there_is_enough_to_norm() -> None
         x = torch.randn(4, 3, 5, 6) * 3 + 1
         assert torch.allclose(ours(x), theirs(x), atol=1e-5)
     assert torch.allclose(ours.eval()(x), theirs.eval()(x), atol=1e-5)
-    assert all(torch.allclose(ours.state_dict()[f"norm.{k}"],
-                              theirs.state_dict()[k]) for k in ("running_mean", "running_var", "weight", "bias"))
+    assert all(
+        torch.allclose(ours.state_dict()[f"norm.{k}"], theirs.state_dict()[k])
+        for k in ("running_mean", "running_var", "weight", "bias")
+    )
 
 
 def test_batch_norm_of_next_to_nothing_uses_and_keeps_its_statistics() -> None:

@@ -1,4 +1,5 @@
 """Numbers for encoders: the scale they are learned on, and the formulas of the papers."""
+
 from __future__ import annotations
 
 import warnings
@@ -20,10 +21,20 @@ def test_the_scale_is_the_mean_and_standard_deviation_of_what_is_present() -> No
     assert found["mean"] == pytest.approx(VALUES.mean()) and found["std"] == pytest.approx(VALUES.std())
 
 
-@pytest.mark.parametrize("cells, expected", [([], (0, 1)), ([None], (0, 1)), ([3.0], (3, 1)), ([3.0, 3.0], (3, 1)),
-                                             ([0.0], (0, 1)),
-                                             ([1e308, -1e308], (0, 1e308)), ([1e308, 1e308], (1e308, 1)),
-                                             ([5e-324, 0.0], None)], ids=str)
+@pytest.mark.parametrize(
+    "cells, expected",
+    [
+        ([], (0, 1)),
+        ([None], (0, 1)),
+        ([3.0], (3, 1)),
+        ([3.0, 3.0], (3, 1)),
+        ([0.0], (0, 1)),
+        ([1e308, -1e308], (0, 1e308)),
+        ([1e308, 1e308], (1e308, 1)),
+        ([5e-324, 0.0], None),
+    ],
+    ids=str,
+)
 def test_the_scale_of_odd_columns_is_usable(cells: list[float | None], expected: tuple[float, float] | None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,5 @@
 """Pictures for encoders: how they are fitted into a square, and how they are varied."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -13,14 +14,14 @@ RED = np.zeros((20, 40, 3), np.uint8) + np.array([200, 0, 0], np.uint8)
 
 
 def pictures(**options: float | str) -> Pictures:
-    return Pictures(**{"size": 32, "fit": "pad", "crop": 0.0, "flip": 0.0, "rotate": 0.0, "colour": 0.0,
-                       **options})  # type: ignore[arg-type]
+    return Pictures(**{"size": 32, "fit": "pad", "crop": 0.0, "flip": 0.0, "rotate": 0.0, "colour": 0.0, **options})  # type: ignore[arg-type]
 
 
 def test_a_picture_of_the_right_size_stays_as_it_is() -> None:
     for fit in ("pad", "crop", "stretch"):
-        assert np.array_equal(pictures(fit=fit).prepare([picture(32, 32)])[0]["pixels"],
-                              picture(32, 32).transpose(2, 0, 1))
+        assert np.array_equal(
+            pictures(fit=fit).prepare([picture(32, 32)])[0]["pixels"], picture(32, 32).transpose(2, 0, 1)
+        )
 
 
 def test_pad_keeps_the_whole_picture_and_its_shape_on_white() -> None:
@@ -59,8 +60,9 @@ def test_an_unknown_fit_is_refused() -> None:
 
 
 def batch(p: Pictures, n: int = 4) -> dict[str, torch.Tensor]:
-    smooth = [np.asarray(Image.fromarray(picture(8, 8, i)).resize((32, 32), Image.Resampling.BICUBIC))
-              for i in range(n)]
+    smooth = [
+        np.asarray(Image.fromarray(picture(8, 8, i)).resize((32, 32), Image.Resampling.BICUBIC)) for i in range(n)
+    ]
     return p.collate(p.prepare(smooth))
 
 

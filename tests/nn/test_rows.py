@@ -1,4 +1,5 @@
 """Batches of one column with missing cells, and computing on the rows that are there."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -10,8 +11,11 @@ from plait.nn import rows
 
 
 def test_stack_puts_blanks_where_cells_are_missing() -> None:
-    cells = [{"x": np.array([1, 2], np.int64), "y": np.array([0.5], np.float32)}, None,
-             {"x": np.array([3, 4]), "y": np.array([1.5], np.float32)}]
+    cells = [
+        {"x": np.array([1, 2], np.int64), "y": np.array([0.5], np.float32)},
+        None,
+        {"x": np.array([3, 4]), "y": np.array([1.5], np.float32)},
+    ]
     found = rows.stack(cells, x=np.array([7, 7]), y=np.zeros(1, np.float32))
     assert found["x"].tolist() == [[1, 2], [7, 7], [3, 4]] and found["y"].tolist() == [[0.5], [0.0], [1.5]]
     assert found["present"].tolist() == [True, False, True] and found["x"].dtype == torch.int64
@@ -35,8 +39,9 @@ def test_batches_do_not_share_memory_with_their_cells() -> None:
 
 def test_dropped_rows_are_missing_and_the_rest_stays() -> None:
     keep = torch.tensor([True, False, True])
-    found = rows.drop({"x": torch.arange(3), "lengths": torch.tensor([4, 5, 0]),
-                       "present": torch.tensor([True, True, False])}, keep)
+    found = rows.drop(
+        {"x": torch.arange(3), "lengths": torch.tensor([4, 5, 0]), "present": torch.tensor([True, True, False])}, keep
+    )
     assert found["lengths"].tolist() == [4, 0, 0] and found["present"].tolist() == [True, False, False]
     assert found["x"].tolist() == [0, 1, 2]
 

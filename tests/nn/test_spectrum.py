@@ -1,4 +1,5 @@
 """The log-mel spectrogram against a direct one, tones that land in their band, and how it is augmented."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -14,8 +15,9 @@ BANDS = 64
 
 
 def log_mel(**options: float) -> LogMel:
-    return LogMel(**{"bands": BANDS, "seconds": 10.0, "gain": 0.0, "noise": 0.0, "time_mask": 0.0, "band_mask": 0.0,
-                     **options})  # type: ignore[arg-type]
+    return LogMel(
+        **{"bands": BANDS, "seconds": 10.0, "gain": 0.0, "noise": 0.0, "time_mask": 0.0, "band_mask": 0.0, **options}
+    )  # type: ignore[arg-type]
 
 
 def edges(bands: int) -> np.ndarray:
@@ -28,8 +30,16 @@ def edges(bands: int) -> np.ndarray:
 def test_it_equals_the_short_time_fourier_transform_of_torch(seconds: float) -> None:
     samples = np.random.default_rng(0).normal(size=round(seconds * RATE)).astype(np.float32) * 0.1
     found = log_mel().prepare([Wave(samples, RATE)])[0]["mel"]
-    spectrum = torch.stft(torch.from_numpy(samples), FFT, HOP, WINDOW, torch.hann_window(WINDOW), center=True,
-                          pad_mode="constant", return_complex=True)
+    spectrum = torch.stft(
+        torch.from_numpy(samples),
+        FFT,
+        HOP,
+        WINDOW,
+        torch.hann_window(WINDOW),
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
     expected = np.log10(spectrum.abs().square().T.numpy() @ mel_filters(BANDS) + FLOOR)
     assert found.dtype == np.float16 and found.shape == expected.shape
     np.testing.assert_allclose(found.astype(np.float32), expected, atol=0.01)
@@ -68,8 +78,9 @@ def test_ten_times_the_amplitude_is_two_more() -> None:
     assert float(loud) - float(soft) == pytest.approx(2, abs=0.01)
 
 
-@pytest.mark.parametrize("samples", [np.zeros(1), np.zeros(5), np.zeros(8000), np.full(3, 0.5), tone(440, 0.003)],
-                         ids=len)
+@pytest.mark.parametrize(
+    "samples", [np.zeros(1), np.zeros(5), np.zeros(8000), np.full(3, 0.5), tone(440, 0.003)], ids=len
+)
 @pytest.mark.parametrize("rate", [4_000, 16_000, 384_000])
 def test_silence_and_a_moment_are_finite(samples: np.ndarray, rate: int) -> None:
     mel = log_mel().prepare([Wave(samples.astype(np.float32), rate)])[0]["mel"]
@@ -86,8 +97,9 @@ def test_only_the_first_seconds_are_heard() -> None:
 
 def batch(mel: LogMel) -> rows.Inputs:  # type: ignore[name-defined]
     noise = np.random.default_rng(0).normal(size=RATE * 2).astype(np.float32) * 0.1
-    return mel.collate([p for n in (2.0, 1.0, 0.4) for p in mel.prepare([Wave(noise[: round(n * RATE)], RATE)])]
-                       + [None])
+    return mel.collate(
+        [p for n in (2.0, 1.0, 0.4) for p in mel.prepare([Wave(noise[: round(n * RATE)], RATE)])] + [None]
+    )
 
 
 def test_no_augmentation_leaves_the_spectrum() -> None:
@@ -101,7 +113,7 @@ def test_gain_moves_all_of_a_sound_alike_and_no_further_than_it_may() -> None:
     inputs = batch(mel)
     real = rows.length_mask(inputs["lengths"], inputs["mel"].shape[1])
     for _ in range(50):
-        moved = (mel.augment(inputs)["mel"] - inputs["mel"].float())
+        moved = mel.augment(inputs)["mel"] - inputs["mel"].float()
         for i in range(3):
             here = moved[i][real[i]]
             assert here.max() - here.min() < 0.01

@@ -1,4 +1,5 @@
 """Subwords: any script there and back, the same in every process, no more tokens than asked for."""
+
 from __future__ import annotations
 
 import hashlib
@@ -16,10 +17,25 @@ from tokenizers import Tokenizer, pre_tokenizers
 from plait.nn import subwords
 from plait.nn.subwords import HIDDEN, PAD, SPECIAL, START, Subwords
 
-TEXTS = ["a ripe tomato", "une tomate mûre", "一个成熟的番茄", "มะเขือเทศสุก", "طماطم ناضجة", "ripe tomatoes, 12.50 €",
-         "👩‍👩‍👧 🍅🍅", "two  spaces\tand\nlines",
-         "पका हुआ टमाटर", "ＦＵＬＬ　ｗｉｄｔｈ ﬁ", "a1b22 c3", "", " ", "\0\x1b", "don't", "e\u0301\u0301"] * 3
-UNSEEN = ["Ω≈ç√∫", "!\"#$%&", "ꦲꦤꦕꦫꦏ", "日本語のテキスト", "<s>[MASK]</s>", "1234567890" * 3, "\U0010ffff"]
+TEXTS = [
+    "a ripe tomato",
+    "une tomate mûre",
+    "一个成熟的番茄",
+    "มะเขือเทศสุก",
+    "طماطم ناضجة",
+    "ripe tomatoes, 12.50 €",
+    "👩‍👩‍👧 🍅🍅",
+    "two  spaces\tand\nlines",
+    "पका हुआ टमाटर",
+    "ＦＵＬＬ　ｗｉｄｔｈ ﬁ",
+    "a1b22 c3",
+    "",
+    " ",
+    "\0\x1b",
+    "don't",
+    "e\u0301\u0301",
+] * 3
+UNSEEN = ["Ω≈ç√∫", '!"#$%&', "ꦲꦤꦕꦫꦏ", "日本語のテキスト", "<s>[MASK]</s>", "1234567890" * 3, "\U0010ffff"]
 
 
 def learned(**options: Any) -> dict[str, Any]:
@@ -53,8 +69,12 @@ def test_any_text_is_in_its_tokens_whole(text: str) -> None:
 
 def test_other_texts_have_other_tokens() -> None:
     words = Subwords(**{**learned(), "rare": []}, tokens=64, hide=0.0)
-    texts = sorted({unicodedata.normalize("NFKC", t).lower()
-                    for t in [*TEXTS, *UNSEEN, "a 1 b 2", "a1b2", "12", "1 2", "to mato", "tomato"]})
+    texts = sorted(
+        {
+            unicodedata.normalize("NFKC", t).lower()
+            for t in [*TEXTS, *UNSEEN, "a 1 b 2", "a1b2", "12", "1 2", "to mato", "tomato"]
+        }
+    )
     assert len({tuple(p["ids"].tolist()) for p in words.prepare(texts)}) == len(texts)
 
 
@@ -73,8 +93,9 @@ def test_what_is_frequent_is_one_token() -> None:
 
 def test_case_is_kept_where_it_is_to_be() -> None:
     for lowercase, same in ((True, True), (False, False)):
-        a, b = Subwords(**{**learned(lowercase=lowercase), "rare": []}, tokens=64,
-                        hide=0.0).prepare(["Tomato", "tomato"])
+        a, b = Subwords(**{**learned(lowercase=lowercase), "rare": []}, tokens=64, hide=0.0).prepare(
+            ["Tomato", "tomato"]
+        )
         assert (a["ids"].tolist() == b["ids"].tolist()) == same
 
 
@@ -84,11 +105,14 @@ def test_composed_and_decomposed_characters_are_the_same() -> None:
 
 
 def test_learning_is_the_same_in_every_process() -> None:
-    code = ("import hashlib, json\nfrom tests.nn.test_subwords import learned\n"
-            "print(hashlib.sha256(json.dumps(learned(), sort_keys=True).encode()).hexdigest())")
+    code = (
+        "import hashlib, json\nfrom tests.nn.test_subwords import learned\n"
+        "print(hashlib.sha256(json.dumps(learned(), sort_keys=True).encode()).hexdigest())"
+    )
     env = {**os.environ, "PYTHONHASHSEED": "12345", "TOKENIZERS_PARALLELISM": "true"}
-    other = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
-                           check=True).stdout.strip()
+    other = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert other == hashlib.sha256(json.dumps(learned(), sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,5 @@
 """One small fit with targets of every kind, hostile and Chinese names, and a picture; judged on its whole table."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -43,13 +44,27 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         Image.fromarray(pixels).save(folder / f"{row}.png")
         pictures.append(f"{row}.png")
     said = [f"{HOSTILE} {' '.join(draw.choice(['狗 猫', 'tree rose', 'x < y && z'], 3))}" for _ in kind]
-    frame = pd.DataFrame({
-        INPUTS[0]: said, INPUTS[1]: np.where(draw.random(n) < .1, np.nan, size),
-        INPUTS[2]: draw.choice(["red", HOSTILE, "绿"], n), INPUTS[3]: pictures, "类别": [CLASSES[k] for k in kind],
-        "price": 3 * size + draw.normal(0, 1, n),
-        "tags": [[CLASSES[k]] + (["big"] if s > 15 else []) for k, s in zip(kind, size)]})
+    frame = pd.DataFrame(
+        {
+            INPUTS[0]: said,
+            INPUTS[1]: np.where(draw.random(n) < 0.1, np.nan, size),
+            INPUTS[2]: draw.choice(["red", HOSTILE, "绿"], n),
+            INPUTS[3]: pictures,
+            "类别": [CLASSES[k] for k in kind],
+            "price": 3 * size + draw.normal(0, 1, n),
+            "tags": [[CLASSES[k]] + (["big"] if s > 15 else []) for k, s in zip(kind, size)],
+        }
+    )
     small = {"name": "image_resnet", "size": 16, "channels": 4, "width": 16}
-    predictor = plait.fit(frame, ["类别", "price", "tags"], inputs=INPUTS, base=folder, epochs=2, fusion="weighted",
-                          encoders={"picture": small}, quiet=True)
+    predictor = plait.fit(
+        frame,
+        ["类别", "price", "tags"],
+        inputs=INPUTS,
+        base=folder,
+        epochs=2,
+        fusion="weighted",
+        encoders={"picture": small},
+        quiet=True,
+    )
     table = read_table(frame, base=folder)
     return Made(predictor, table, predictor.evaluate(frame, base=folder), frame, folder)

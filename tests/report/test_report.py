@@ -1,4 +1,5 @@
 """The report: what it says agrees with the evaluation, and nothing a user named can break or leave it."""
+
 from __future__ import annotations
 
 import base64
@@ -97,7 +98,8 @@ def test_names_are_shown_as_text(page: str) -> None:
 
 def test_markup_escapes_what_is_not_html() -> None:
     assert tag("p", HOSTILE, title='"><b>') == (
-        '<p title="&quot;&gt;&lt;b&gt;">&lt;script&gt;alert(1)&lt;/script&gt;</p>')
+        '<p title="&quot;&gt;&lt;b&gt;">&lt;script&gt;alert(1)&lt;/script&gt;</p>'
+    )
     assert tag("p", f"{Html('<b>')}") == "<p>&lt;b&gt;</p>"  # put together by hand: escaped
     assert tag("p", tag("i", "x"), None, id=None, hidden=True) == "<p hidden><i>x</i></p>"
     assert tag("p", "\ud800 \0").encode("utf-8")
@@ -110,7 +112,7 @@ def test_the_same_call_gives_the_same_bytes(made: Made, page: str) -> None:
     other = copy.copy(made.predictor)  # a second run of the same fit takes other times
     other.record = copy.deepcopy(made.predictor.record)
     for epoch in other.record["history"]:
-        epoch.update(seconds=77.125, rows_per_second=77.125, data_wait=.5)
+        epoch.update(seconds=77.125, rows_per_second=77.125, data_wait=0.5)
     assert report_page(other, made.table, made.evaluation) == page
     assert report_json(other, made.evaluation) == report_json(made.predictor, made.evaluation)
     assert model_card(other, made.evaluation) == model_card(made.predictor, made.evaluation)
@@ -129,11 +131,19 @@ def test_headline_says_the_figures(made: Made, page: str) -> None:
 
 
 def test_sentence_holds_both_figures_apart() -> None:
-    exact = lambda v: {"accuracy": {"value": v, "low": v - .07, "high": v + .08}}  # noqa: E731
-    judged = Judged("category", ["a", "b"], np.arange(155), np.zeros(155), np.zeros((155, 2)),
-                    {("x",): exact(.63), (): exact(.34)}, "accuracy")
+    exact = lambda v: {"accuracy": {"value": v, "low": v - 0.07, "high": v + 0.08}}  # noqa: E731
+    judged = Judged(
+        "category",
+        ["a", "b"],
+        np.arange(155),
+        np.zeros(155),
+        np.zeros((155, 2)),
+        {("x",): exact(0.63), (): exact(0.34)},
+        "accuracy",
+    )
     assert words.sentence(judged, ("x",), "test").replace("\u202f", " ") == (
-        "On 155 held-out rows the model is right in 63 % (56–71 %); knowing nothing it would be 34 %.")
+        "On 155 held-out rows the model is right in 63 % (56–71 %); knowing nothing it would be 34 %."
+    )
     assert words.sentence(judged, ("x",), "train").startswith("On 155 rows it was trained on ")
 
 
@@ -142,8 +152,10 @@ def test_every_subset_and_dropped_column_is_there(made: Made, page: str) -> None
     assert page.count(">without ") == 3 * len(INPUTS)
     assert page.count("Learned weights") == 3 and made.predictor.model.weights() is not None
     text = "".join(Reader(page).text)
-    full, less = (made.evaluation.targets["类别"].figures[s]["accuracy"]["value"] for s in (
-        tuple(made.evaluation.columns), tuple(c for c in made.evaluation.columns if c != "picture")))
+    full, less = (
+        made.evaluation.targets["类别"].figures[s]["accuracy"]["value"]
+        for s in (tuple(made.evaluation.columns), tuple(c for c in made.evaluation.columns if c != "picture"))
+    )
     sign = "+" if less > full else "\u2212"
     assert f"{sign}{100 * abs(full - less):.1f} points to {100 * less:.0f}\u202f%" in text
 
@@ -169,8 +181,10 @@ def test_worst_numbers_and_labels_are_the_worst(made: Made, data: dict) -> None:
     assert [w["row"] for w in found] == sorted(off, key=lambda r: -off[r])[:WORST]
     assert found[0]["truth"] == pytest.approx(made.frame["price"][found[0]["row"]])
     judged = made.evaluation.targets["tags"]
-    loss = {int(r): oracle.log_loss(t, np.asarray(a, dtype=float), labels=[0, 1])
-            for r, a, t in zip(judged.rows, judged.answer, judged.truth)}
+    loss = {
+        int(r): oracle.log_loss(t, np.asarray(a, dtype=float), labels=[0, 1])
+        for r, a, t in zip(judged.rows, judged.answer, judged.truth)
+    }
     found = data["targets"]["tags"]["worst"]
     assert [w["row"] for w in found] == sorted(loss, key=lambda r: -loss[r])[:WORST]
     assert sorted(found[0]["truth"]) == sorted(made.frame["tags"][found[0]["row"]])
@@ -185,8 +199,9 @@ def test_json_round_trips_and_agrees(made: Made, data: dict) -> None:
     judged, found = made.evaluation.targets["类别"], data["targets"]["类别"]
     guess = judged.answer.argmax(1)
     assert found["confusion"] == oracle.confusion_matrix(judged.truth, guess, labels=range(3)).tolist()
-    precision, recall, f1, rows = oracle.precision_recall_fscore_support(judged.truth, guess, labels=range(3),
-                                                                         zero_division=0)
+    precision, recall, f1, rows = oracle.precision_recall_fscore_support(
+        judged.truth, guess, labels=range(3), zero_division=0
+    )
     for c, line in enumerate(found["per_class"]):
         assert line["rows"] == rows[c]
         assert [line[k] or 0 for k in ("precision", "recall", "f1")] == pytest.approx([precision[c], recall[c], f1[c]])
@@ -205,7 +220,7 @@ def judged_of(probability: np.ndarray, truth: np.ndarray) -> Judged:
 def test_curves_are_thinned_and_their_areas_are_not() -> None:
     draw = np.random.default_rng(0)
     truth = draw.integers(0, 2, 5000)
-    score = np.clip(draw.normal(.4 + .2 * truth, .2), 0, 1)
+    score = np.clip(draw.normal(0.4 + 0.2 * truth, 0.2), 0, 1)
     found = details(judged_of(np.stack([1 - score, score], 1), truth))
     assert len(found["roc"]) == 1  # two classes: one curve
     curve = found["roc"][0]
@@ -216,15 +231,15 @@ def test_curves_are_thinned_and_their_areas_are_not() -> None:
 
 def test_of_many_classes_those_with_most_rows_are_shown() -> None:
     draw = np.random.default_rng(0)
-    truth = np.minimum(draw.geometric(.05, 900) - 1, 69)
-    found = details(judged_of(draw.dirichlet(np.full(70, .2), 900), truth))
+    truth = np.minimum(draw.geometric(0.05, 900) - 1, 69)
+    found = details(judged_of(draw.dirichlet(np.full(70, 0.2), 900), truth))
     assert len(found["classes_shown"]) == len(found["confusion"]) == MOST_CLASSES < 70
     assert set(np.argsort(-np.bincount(truth, minlength=70))[:10]) <= set(found["classes_shown"])
     assert len(found["per_class"]) == 70 and len(found["roc"]) <= MOST_CLASSES
 
 
 def test_a_class_that_no_row_has_breaks_nothing() -> None:
-    found = details(judged_of(np.array([[.7, .2, .1], [.1, .8, .1]]), np.array([0, 1])))
+    found = details(judged_of(np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]]), np.array([0, 1])))
     assert found["worst"] == [] and found["confused"] == []
     assert found["roc"][2]["auc"] is None and found["roc"][2]["points"] == []
     assert found["per_class"][2]["precision"] is None
@@ -233,7 +248,7 @@ def test_a_class_that_no_row_has_breaks_nothing() -> None:
 
 def test_pictures_and_sounds_are_embedded_small(made: Made, tmp_path) -> None:
     Image.fromarray(np.zeros((300, 900, 3), np.uint8)).save(tmp_path / "wide.png")
-    wave = np.sin(np.arange(10 * 44100) / 20).astype(np.float32) * .3
+    wave = np.sin(np.arange(10 * 44100) / 20).astype(np.float32) * 0.3
     soundfile.write(tmp_path / "long.wav", np.stack([wave, wave], 1), 44100)
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     rows = [{"p": "wide.png", "s": "long.wav"}, {"p": "gone<b>.png", "s": None}, {"p": "broken.png", "s": "wide.png"}]
@@ -244,7 +259,7 @@ def test_pictures_and_sounds_are_embedded_small(made: Made, tmp_path) -> None:
     sound = media.cell(0, "s", "audio")
     raw = base64.b64decode(re.search(r"base64,([^\"]+)", sound)[1])  # type: ignore[index]
     info = soundfile.info(io.BytesIO(raw))
-    assert info.channels == 1 and info.duration == pytest.approx(SECONDS, abs=.2) and len(raw) < 40_000
+    assert info.channels == 1 and info.duration == pytest.approx(SECONDS, abs=0.2) and len(raw) < 40_000
     assert media.cell(0, "s", "audio") == sound
     assert media.cell(1, "s", "audio") == '<span class="none">missing</span>'
     for row, column, kind in ((1, "p", "image"), (2, "p", "image"), (2, "s", "audio")):
@@ -278,9 +293,10 @@ def test_long_texts_are_cut_and_their_direction_kept() -> None:
 def test_page_keeps_its_size_with_many_targets(made: Made) -> None:
     targets = {f"t{i}": made.evaluation.targets["类别"] for i in range(60)}
     many = copy.copy(made.predictor)
-    many.schema = type(made.predictor.schema)(tuple(
-        type(made.predictor.schema.columns[0])(t, "category", "target", "as given") for t in targets) + tuple(
-        c for c in made.predictor.schema.columns if c.role == "input"))
+    many.schema = type(made.predictor.schema)(
+        tuple(type(made.predictor.schema.columns[0])(t, "category", "target", "as given") for t in targets)
+        + tuple(c for c in made.predictor.schema.columns if c.role == "input")
+    )
     result = Evaluation(made.evaluation.columns, made.evaluation.size, targets)
     page = report_page(many, made.table, result)
     assert len(page.encode()) < 3_000_000
@@ -299,18 +315,27 @@ def test_bad_cells_and_unjudged_targets_are_told(made: Made) -> None:
 
 
 def test_numbers_on_axes_are_not_rounded_away() -> None:
-    drawn = epochs([.475, .57, .49, .5, .556], 2, "k", "Learning curve")
+    drawn = epochs([0.475, 0.57, 0.49, 0.5, 0.556], 2, "k", "Learning curve")
     ticks = [t for t in re.findall(r"<text[^>]*>([^<]+)</text>", drawn) if "." in t]
     assert len(ticks) == len(set(ticks)) >= 3
 
 
 def test_numbers_are_said_with_the_digits_that_matter() -> None:
-    said = {1234567.8: "1,234,568", 2007.0: "2007", 123.45: "123.5", 12.34: "12.3", 1.234: "1.23", .1234: "0.123",
-            -12.34: "\u221212.3", 1.2e-5: "1.2e-05", 0.0: "0.000"}
+    said = {
+        1234567.8: "1,234,568",
+        2007.0: "2007",
+        123.45: "123.5",
+        12.34: "12.3",
+        1.234: "1.23",
+        0.1234: "0.123",
+        -12.34: "\u221212.3",
+        1.2e-5: "1.2e-05",
+        0.0: "0.000",
+    }
     assert {v: words.number(v) for v in said} == said
-    figure = {"value": .634, "low": .561, "high": .709}
+    figure = {"value": 0.634, "low": 0.561, "high": 0.709}
     assert words.figure_words("accuracy", figure) == "63\u202f% (56–71\u202f%)"
-    assert words.figure_words("r2", {"value": .1, "low": -.2, "high": .3}) == "0.100 (\u22120.200 to 0.300)"
+    assert words.figure_words("r2", {"value": 0.1, "low": -0.2, "high": 0.3}) == "0.100 (\u22120.200 to 0.300)"
     assert words.figure_words("roc_auc", {"value": None, "low": None, "high": None}) == "not defined"
 
 

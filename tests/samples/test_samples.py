@@ -1,4 +1,5 @@
 """The sample tables: their parts on made-up trees, and (slow) the real builds with their published counts."""
+
 from __future__ import annotations
 
 import csv
@@ -63,11 +64,23 @@ def test_rows_name_what_a_stamp_has_and_leave_the_rest_empty(tmp_path: Path) -> 
     ant, penguin = read(tmp_path / "out" / "stamps.csv")
     here = "media/animals/birds/pen.guin"
     assert penguin == {
-        "id": "animals/birds/pen.guin", "category": "animals", "folder": "animals/birds",
-        "text_en": 'A penguin: "brr".', "text_fr": "Un manchot.", "text_zh": "企鹅。",
-        "text_ru": "", "text_es": "", "image": f"{here}.png",
-        "speech_fr": f"{here}_desc_fr.ogg", "speech_es": "", "speech_ru": f"{here}_desc_ru.wav",
-        "speech_en": f"{here}_desc.ogg", "sound": f"{here}.ogg", "width": "7", "height": "5"}
+        "id": "animals/birds/pen.guin",
+        "category": "animals",
+        "folder": "animals/birds",
+        "text_en": 'A penguin: "brr".',
+        "text_fr": "Un manchot.",
+        "text_zh": "企鹅。",
+        "text_ru": "",
+        "text_es": "",
+        "image": f"{here}.png",
+        "speech_fr": f"{here}_desc_fr.ogg",
+        "speech_es": "",
+        "speech_ru": f"{here}_desc_ru.wav",
+        "speech_en": f"{here}_desc.ogg",
+        "sound": f"{here}.ogg",
+        "width": "7",
+        "height": "5",
+    }
     assert {c for c, cell in ant.items() if cell} == {"id", "category", "folder", "text_en"}  # no SVG
 
 
@@ -90,8 +103,9 @@ def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_missing_cells_are_unquoted_so_that_readers_see_them_as_missing(tmp_path: Path) -> None:
     stamps.assemble(tree_of_stamps(tmp_path / "tree"), tmp_path / "out")
-    assert (tmp_path / "out" / "stamps.csv").read_text(encoding="utf-8").splitlines()[1] == \
-        "animals/ant,animals,animals,An ant.," + "," * 11
+    assert (tmp_path / "out" / "stamps.csv").read_text(encoding="utf-8").splitlines()[
+        1
+    ] == "animals/ant,animals,animals,An ant.," + "," * 11
 
 
 def test_a_picture_that_is_none_is_an_error(tmp_path: Path) -> None:
@@ -107,8 +121,10 @@ def test_the_spine_keeps_large_categories_of_whole_rows(tmp_path: Path) -> None:
     rows += [{"category": "toys", "image": "a.png", "speech_fr": "a.ogg"}] * 14
     rows += [{"category": "toys", "image": "", "speech_fr": "a.ogg"}]
     rows += [{"category": "food", "image": "a.png", "speech_fr": ""}]
-    full = [{c: "" for c in stamps.COLUMNS} | row | {"id": f"{i}", "text_en": "NA", "width": "2", "height": "3"}
-            for i, row in enumerate(rows)]
+    full = [
+        {c: "" for c in stamps.COLUMNS} | row | {"id": f"{i}", "text_en": "NA", "width": "2", "height": "3"}
+        for i, row in enumerate(rows)
+    ]
     pd.DataFrame(full).to_csv(tmp_path / "stamps.csv", index=False)
     spine = stamps.spine(tmp_path / "stamps.csv")
     assert list(spine.columns) == list(stamps.COLUMNS) and list(spine.index) == list(range(15))
@@ -205,14 +221,15 @@ def test_only_regular_files_inside_are_taken_from_the_archive(tmp_path: Path) ->
 def test_a_package_is_unpacked_and_a_file_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "made" / "DEBIAN").mkdir(parents=True)
     (tmp_path / "made" / "DEBIAN" / "control").write_text(
-        "Package: made\nVersion: 7\nArchitecture: all\nMaintainer: a <a@b>\nDescription: made up\n")
+        "Package: made\nVersion: 7\nArchitecture: all\nMaintainer: a <a@b>\nDescription: made up\n"
+    )
     (tmp_path / "made" / "file").write_text("content")
     run(["dpkg-deb", "--build", "made", "made.deb"], cwd=tmp_path)
     stamps.unpack(tmp_path / "made.deb", tmp_path / "tree")
     assert [p.name for p in (tmp_path / "tree").iterdir()] == ["file"]
     assert "Version: 7\n" in stamps.source(tmp_path / "made.deb", "License: GPL-2\n", silent)
     whole = (tmp_path / "made.deb").read_bytes()
-    for bad in (b"<html>not found</html>", whole[:-len(whole) // 8]):
+    for bad in (b"<html>not found</html>", whole[: -len(whole) // 8]):
         (tmp_path / "bad.deb").write_bytes(bad)
         with pytest.raises(FetchError, match=r"bad\.deb cannot be unpacked .*: dpkg-deb.* unexpected end of file"):
             stamps.unpack(tmp_path / "bad.deb", tmp_path / "tree")
@@ -237,31 +254,55 @@ def wheel(files: dict[str, bytes]) -> zipfile.ZipFile:
 def test_countries_join_flags_and_facts_and_take_the_fuller_of_two(tmp_path: Path) -> None:
     flag = "django_countries/static/flags/{}.gif".format
     thin = {"ISO": {"alpha2": "NA"}, "name": "Thin", "region": "Africa"}
-    full = thin | {"name": "Namibia", "capital": ["Windhoek"], "demonym": "Namibian",
-                   "languages": ["en", "af", "pa", "de"], "area": 825615, "population": 0,
-                   "borders": ["AGO", "BWA"], "latlng": [-22, 17]}
+    full = thin | {
+        "name": "Namibia",
+        "capital": ["Windhoek"],
+        "demonym": "Namibian",
+        "languages": ["en", "af", "pa", "de"],
+        "area": 825615,
+        "population": 0,
+        "borders": ["AGO", "BWA"],
+        "latlng": [-22, 17],
+    }
     bare = {"ISO": {"alpha2": "AQ"}, "name": "Antarctica", "region": "", "capital": None, "area": None}
     flagless = thin | {"ISO": {"alpha2": "XX"}}
-    facts = {"data/a": thin, "data/b": full, "data/c": full | {"name": "Later"}, "data/d": bare, "data/e": flagless,
-             "data_no_iso/f": {"name": "Wales"}}
+    facts = {
+        "data/a": thin,
+        "data/b": full,
+        "data/c": full | {"name": "Later"},
+        "data/d": bare,
+        "data/e": flagless,
+        "data_no_iso/f": {"name": "Wales"},
+    }
     flags = {flag(code): f"GIF-{code}".encode() for code in ("na", "aq", "eu")}
     packed = {f"countryinfo/{name}.json": json.dumps(fact).encode() for name, fact in facts.items()}
     rows = countries.assemble(wheel(flags), wheel(packed), tmp_path)
     assert rows == read(tmp_path / "countries.csv")
     assert rows[0] == dict.fromkeys(countries.COLUMNS, "") | {"id": "AQ", "name": "Antarctica", "flag": "flags/aq.gif"}
     assert rows[1] == {
-        "id": "NA", "name": "Namibia", "flag": "flags/na.gif", "area": "825615", "population": "0", "borders": "2",
+        "id": "NA",
+        "name": "Namibia",
+        "flag": "flags/na.gif",
+        "area": "825615",
+        "population": "0",
+        "borders": "2",
         "text": "The capital is Windhoek. The people are called Namibian. They speak English, Afrikaans and German.",
-        "languages": "en af pa de", "region": "Africa"}
+        "languages": "en af pa de",
+        "region": "Africa",
+    }
     kept = {p.name: p.read_bytes() for p in (tmp_path / "flags").iterdir()}
     assert kept == {"aq.gif": b"GIF-aq", "na.gif": b"GIF-na"}
 
 
 def test_a_fact_that_names_a_region_is_left_out() -> None:
-    assert countries.sentence({"capital": "Pretoria", "demonym": "South African", "languages": ["zu"]}) == \
-        "The capital is Pretoria. They speak Zulu."
-    assert countries.sentence({"capital": "", "demonym": "Antiguan,Barbudan"}) == \
-        "The people are called Antiguan or Barbudan."
+    assert (
+        countries.sentence({"capital": "Pretoria", "demonym": "South African", "languages": ["zu"]})
+        == "The capital is Pretoria. They speak Zulu."
+    )
+    assert (
+        countries.sentence({"capital": "", "demonym": "Antiguan,Barbudan"})
+        == "The people are called Antiguan or Barbudan."
+    )
 
 
 def test_a_wheel_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,8 +315,10 @@ def test_a_wheel_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_importing_the_samples_loads_no_heavy_package() -> None:
-    code = ("import sys; before = set(sys.modules); import plait.samples.stamps, plait.samples.countries;"
-            "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)))")
+    code = (
+        "import sys; before = set(sys.modules); import plait.samples.stamps, plait.samples.countries;"
+        "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["plait"]
 

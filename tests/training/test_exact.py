@@ -1,4 +1,5 @@
 """Same seed, same bytes; killed anywhere and started again, same bytes; one order for each seed and epoch."""
+
 from __future__ import annotations
 
 import hashlib
@@ -27,11 +28,16 @@ toy.fit(sys.argv[1], out=sys.argv[2], epochs=4)
 """
 
 
-def fit_in_a_process(table: Path, out: Path, threads: int = 1, script: str = SCRIPT,
-                     **environment: str) -> subprocess.Popen[bytes]:
+def fit_in_a_process(
+    table: Path, out: Path, threads: int = 1, script: str = SCRIPT, **environment: str
+) -> subprocess.Popen[bytes]:
     with open(errors(out), "wb") as stderr:
-        return subprocess.Popen([sys.executable, "-c", script, str(table), str(out), str(threads)],
-                                env={**os.environ, **environment}, cwd=Path(__file__).parents[2], stderr=stderr)
+        return subprocess.Popen(
+            [sys.executable, "-c", script, str(table), str(out), str(threads)],
+            env={**os.environ, **environment},
+            cwd=Path(__file__).parents[2],
+            stderr=stderr,
+        )
 
 
 def errors(out: Path) -> Path:
@@ -124,6 +130,8 @@ def test_order_is_a_permutation_that_seed_and_epoch_decide() -> None:
 
 def test_rate_rises_to_its_peak_and_falls_to_zero_as_half_a_cosine() -> None:
     rates = [rate(s, 100, peak=2.0, warmup=0.1) for s in range(101)]
-    assert rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[100] == pytest.approx(0, abs=1e-12)
+    assert (
+        rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[100] == pytest.approx(0, abs=1e-12)
+    )
     assert rates[55] == pytest.approx(1.0), "half way down the cosine"
     assert all(a >= b for a, b in zip(rates[10:], rates[11:]))

@@ -1,4 +1,5 @@
 """The loop learns what is planted, opens no media after the first look, and never fails in silence."""
+
 from __future__ import annotations
 
 import sys
@@ -63,8 +64,9 @@ def test_several_targets_with_missing_labels_train_together(tmp_path: Path) -> N
     frame.loc[frame.index % 2 == 0, "value"] = None
     frame.loc[frame.index % 7 == 0, "kind"] = None
     frame["tags"] = [[k, "thing"] if isinstance(k, str) else None for k in frame["kind"]]
-    model = toy.fit(frame, ["kind", "value", "tags"], base=tmp_path, epochs=12,
-                    training={"batch_size": 8, "learning_rate": 3e-3})
+    model = toy.fit(
+        frame, ["kind", "value", "tags"], base=tmp_path, epochs=12, training={"batch_size": 8, "learning_rate": 3e-3}
+    )
     figures = model.record["evaluation"]["targets"]
     assert figures["kind"]["metrics"]["accuracy"]["value"] >= 0.8
     assert figures["value"]["metrics"]["r2"]["value"] >= 0.6

@@ -28,9 +28,11 @@ def by_column(values: Sequence[Any], *, name: str) -> np.ndarray:
     return parts
 
 
-def by_time(values: Sequence[Any], *, fractions: tuple[float, float], name: str) -> np.ndarray:
+def by_time(
+    values: Sequence[Any], *, fractions: tuple[float, float], name: str, rows: Sequence[int] | None = None
+) -> np.ndarray:
     """The earliest rows train, the latest test. `fractions`: of valid and test. Values are ordered as numbers when all
-    are numbers, else as dates."""
+    are numbers, else as dates. `rows`: the rows of the table these are, for the error."""
     import pandas as pd
 
     _check_fractions(fractions)
@@ -38,13 +40,14 @@ def by_time(values: Sequence[Any], *, fractions: tuple[float, float], name: str)
     numbers = pd.to_numeric(series, errors="coerce")
     order = numbers if numbers.notna().all() else pd.to_datetime(series, errors="coerce", utc=True, format="mixed")
     if order.isna().any():
-        row = int(np.flatnonzero(order.isna())[0])
-        raise TableError(f"Column {name!r}, row {row}: found {values[row]!r}, expected a time or a number.")
-    rows = np.argsort(order.to_numpy(), kind="stable")
-    n, (valid, test) = len(rows), fractions
+        place = int(np.flatnonzero(order.isna())[0])
+        row = place if rows is None else rows[place]
+        raise TableError(f"Column {name!r}, row {row}: found {values[place]!r}, expected a time or a number.")
+    ranked = np.argsort(order.to_numpy(), kind="stable")
+    n, (valid, test) = len(ranked), fractions
     parts = np.zeros(n, dtype=np.int8)
-    parts[rows[round(n * (1 - valid - test)) :]] = 1
-    parts[rows[round(n * (1 - test)) :]] = 2
+    parts[ranked[round(n * (1 - valid - test)) :]] = 1
+    parts[ranked[round(n * (1 - test)) :]] = 2
     return parts
 
 

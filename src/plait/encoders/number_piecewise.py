@@ -35,8 +35,8 @@ class NumberPiecewise(Encoder):
         return {"edges": edges.tolist() if len(edges) > 1 else [float(edges[0]) - 1, float(edges[0]) + 1]}
 
     def prepare(self, cells: Sequence[float]) -> list[Prepared]:
-        low, high = self.edges[:-1], self.edges[1:]
-        filled = ((np.array(cells, dtype=np.float64)[:, None] - low) / (high - low)).clip(0, 1)
+        low, high = self.edges[:-1] / 2, self.edges[1:] / 2  # halves: the span of huge numbers stays finite
+        filled = ((np.array(cells, dtype=np.float64)[:, None] / 2 - low) / (high - low)).clip(0, 1)
         return [{"filled": f} for f in filled.astype(np.float32)]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:

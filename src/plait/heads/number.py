@@ -50,7 +50,7 @@ class NumberHead(Head):
         return self.out(self.pool(tokens)).squeeze(-1)  # type: ignore[no-any-return]
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        z = ((target - self.mean) / self.std).nan_to_num().to(torch.float32)
+        z = ((target - self.mean) / self.std).nan_to_num().clamp(-1e4, 1e4).to(torch.float32)
         return (output.float() - z) ** 2 * self.known(target)
 
     def mix(self, outputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:

@@ -24,6 +24,7 @@ class LogMel:
     def __init__(
         self, *, bands: int, seconds: float, gain: float, noise: float, time_mask: float, band_mask: float
     ) -> None:
+        assert 1 <= bands <= 96, f"{bands} bands; above 96 some would hold no frequency of a {FFT}-point spectrum"
         self.bands, self.seconds, self.floor = bands, seconds, float(np.log10(FLOOR))
         self.gain, self.noise, self.time_mask, self.band_mask = gain, noise, time_mask, band_mask
         self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 2, "bands": bands, "seconds": seconds}

@@ -32,7 +32,7 @@ def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> d
     tokenizer = Tokenizer(models.BPE())
     steps = [normalizers.NFKC(), *([normalizers.Lowercase()] if lowercase else [])]
     tokenizer.normalizer = normalizers.Sequence(steps)
-    # Runs of one script, then words: where a script has no spaces, a run of it is a word and BPE finds its parts.
+    # Digits one by one, then words: where a script has no spaces, a run of letters is a word and BPE finds its parts.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=True)]
     )
