@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
 from tests import toy
 
 PLAIT = [sys.executable, "-c", "from plait.cli import main; main()"]

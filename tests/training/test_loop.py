@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests import toy
 
 from plait.errors import PlaitError, TrainingError
 from plait.training.options import Options
-from tests import toy
 
 OPENED: list[str] = []
 WATCH = {"on": False}

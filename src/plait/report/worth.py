@@ -92,34 +92,42 @@ def _ranges(judged: Judged, columns: Subset, reading: Sequence[str]) -> Html:
 
 
 def _costs(judged: Judged, columns: Subset) -> Html:
-    """What dropping one column costs: the figure with all, less the figure without it."""
+    """What dropping one column costs: the figure with all, less the figure without it, with its paired interval."""
     metric = judged.main
-    full = judged.figures[columns][metric]["value"]
-    costs: dict[str, tuple[float, float | None]] = {}
-    for column in columns:
-        without = judged.figures[tuple(c for c in columns if c != column)][metric]["value"]
-        if full is not None and without is not None:
-            costs[column] = ((without - full) * (1 if words.lower_is_better(metric) else -1), without)
-    most = max((abs(c) for c, _ in costs.values()), default=0.0) or 1.0
+    costs = {c: f for c, f in judged.costs.items() if f["value"] is not None}
+    most = max((abs(f["value"] or 0.0) for f in costs.values()), default=0.0) or 1.0
     lines: list[Html] = []
-    for column in sorted(costs, key=lambda c: -costs[c][0])[:MOST_ROWS]:
-        cost, without = costs[column]
+    for column in sorted(costs, key=lambda c: -(costs[c]["value"] or 0.0))[:MOST_ROWS]:
+        cost, low, high = (costs[column][k] for k in ("value", "low", "high"))
+        without = judged.figures[tuple(c for c in columns if c != column)][metric]["value"]
+        assert cost is not None
+        sure = (
+            f" (95 %: {_cost_text(metric, high)} to {_cost_text(metric, low)})"
+            if low is not None and high is not None
+            else ""
+        )
         lines += [
             div("label", "without ", chips((column,))),
             div(
                 "value",
                 tag("b", _cost_text(metric, cost)),
                 " ",
-                tag("small", f"to {words.value_text(metric, without)}"),
+                tag("small", f"to {words.value_text(metric, without)}{sure}"),
             ),
-            div("bar", tag("i", class_="minus" if cost < 0 else None, style=f"width:{100 * abs(cost) / most:.1f}%")),
+            div(
+                "bar",
+                tag("i", class_="minus" if cost < 0 else None, style=f"width:{100 * abs(cost) / most:.1f}%"),
+            ),
         ]
-    gain = any(c < 0 for c, _ in costs.values())
-    note = "What the figure loses when one input is taken away and the others stay." + (
+    gain = any((f["value"] or 0.0) < 0 for f in costs.values())
+    note = "What the figure loses when one input is taken away and the others stay; paired over the rows." + (
         " Orange: it does better without." if gain else ""
     )
     return tag(
-        "figure", tag("figcaption", "What dropping one costs", tag("small", note)), div("ranges", *lines), class_="card"
+        "figure",
+        tag("figcaption", "What dropping one costs", tag("small", note)),
+        div("ranges", *lines),
+        class_="card",
     )
 
 
