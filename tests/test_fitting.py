@@ -49,6 +49,16 @@ def frame(tmp_path: Path) -> pd.DataFrame:
         ({}, {"split": {"groups": "house"}}, ["split option", "Did you mean 'group'"]),
         ({}, {"split": {"valid": 0.6, "test": 0.5}}, ["add up to 1.1"]),
         ({"part": "later"}, {}, ["'part', row 0", "'later'", "train, valid or test"]),
+        ({}, {"training": {"batch_size": 8.5}}, ["batch_size", "8.5", "whole number"]),
+        ({}, {"training": {"metric": "acuracy"}}, ["metric", "Did you mean 'accuracy'"]),
+        ({}, {"split": {"group": "house", "time": "size"}}, ["group and time", "Choose one"]),
+        ({}, {"split": 0.2}, ["split is 0.2"]),
+        ({}, {"split": {"time": "size"}}, ["'size'", "time column and as an input"]),
+        ({}, {"seed": -1}, ["seed"]),
+        ({}, {"heads": {"kind": "number"}}, ["'kind' is category", "answers number"]),
+        ({}, {"encoders": {"note": {"name": "text_transformer", "vocabulary": "abc"}}}, ["text_transformer", "abc"]),
+        ({}, {"encoders": {"note": {"name": "text_transformer", "heads": 0}}}, ["cannot be built"]),
+        ({}, {"targets": 2}, ["targets is 2"]),
         ({}, {"time_limit": 0}, ["time_limit"]),
         ({}, {"targets": "picture", "inputs": ["note"]}, ["'picture' is image", "not yet a target"]),
     ],
@@ -150,3 +160,31 @@ def test_odd_column_names_work(frame: pd.DataFrame, tmp_path: Path) -> None:
         .predict(rows, base=tmp_path / "data")
         .equals(model.predict(rows, base=tmp_path / "data"))
     )
+
+
+def test_predictions_are_of_the_kind_that_stands_in_the_table(frame: pd.DataFrame, tmp_path: Path) -> None:
+    for values in (frame["kind"] == "red", frame["kind"].map({"red": 0, "green": 1, "blue": 2})):
+        table = frame.assign(kind=values)
+        model = toy.fit(table, base=tmp_path / "data", epochs=1, inputs=["note", "size"])
+        guess = model.predict(table, base=tmp_path / "data")["kind"]
+        assert {type(v) for v in guess} == {type(values.tolist()[0])}
+        agree = (guess.astype(object) == values.astype(object)).mean()
+        assert agree == pytest.approx(model.evaluate(table, base=tmp_path / "data")["kind"]["accuracy"])
+
+
+def test_labels_that_training_never_showed_are_counted_not_hidden(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame.loc[frame["part"] == "test", "kind"] = ["violet", "red", "green", "violet", "blue", "red"]
+    model = toy.fit(frame, base=tmp_path / "data", epochs=1, inputs=["note", "size"])
+    judged = model.record["evaluation"]["targets"]["kind"]
+    assert judged["unseen"] == {"violet": 2} and judged["rows"] == 4
+    assert "not judged: 2 rows" in str(model.evaluate(frame, base=tmp_path / "data"))
+
+
+def test_a_part_of_others_is_loaded_only_when_it_is_named(frame: pd.DataFrame, tmp_path: Path) -> None:
+    name = "plait.encoders.number_linear:NumberLinear"
+    model = plait.fit(frame, "kind", inputs=["size"], encoders={"size": name}, split="part", epochs=1, quiet=True)
+    model.save(tmp_path / "m")
+    with pytest.raises(PlaitError, match="Unknown encoder"):
+        plait.load(tmp_path / "m")
+    again = plait.load(tmp_path / "m", outside=[name])
+    assert again.predict(frame).equals(model.predict(frame))

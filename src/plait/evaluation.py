@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -13,8 +14,11 @@ from plait import metrics
 from plait.inference import Subset, answers
 from plait.model import Model
 from plait.preparation import Dataset
+from plait.types import Cell
 
 MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
+MOST_SINGLE = 30  # up to so many, each alone and all but each
+SUBSET_DRAWS = 200  # resamples for proper subsets
 
 
 Figure = dict[str, float | None]  # value, low, high
@@ -32,6 +36,7 @@ class Judged:
     answer: np.ndarray  # (n, ...), from all columns
     figures: Figures  # with 95 % intervals
     main: str  # the metric to look at first
+    unseen: dict[str, int]  # labels that training never showed -> rows, which cannot be judged
     costs: dict[str, Figure]  # column -> what the main metric is lower by without it; value, low, high
 
 
@@ -60,6 +65,7 @@ class Evaluation:
                     "modality": j.modality,
                     "rows": len(j.rows),
                     "main": j.main,
+                    "unseen": j.unseen,
                     "classes": j.names,
                     "metrics": j.figures[tuple(self.columns)],
                     "costs": j.costs,
@@ -73,6 +79,11 @@ class Evaluation:
         lines = []
         for target, judged in self.targets.items():
             lines.append(f"{target}: {len(judged.rows)} labelled rows")
+            if judged.unseen:
+                names = ", ".join(f"{name!r} x {n}" for name, n in list(judged.unseen.items())[:5])
+                lines.append(
+                    f"  not judged: {sum(judged.unseen.values())} rows with labels that training never showed: {names}"
+                )
             for name, f in judged.figures[tuple(self.columns)].items():
                 lines.append(f"  {name:<20} {figure_text(f)}")
             lines.append(f"  {judged.main} by what the model may see:")
@@ -91,11 +102,13 @@ def figure_text(figure: Figure) -> str:
 
 
 def subsets_of(columns: Sequence[str]) -> list[Subset]:
-    """Every subset, the whole first and nothing last; above five columns: the whole, all but one, each alone, nothing."""
+    """Every subset, the whole first and nothing last; above five columns: the whole, all but one, each alone,
+    nothing; above thirty: the whole and nothing."""
     columns = tuple(columns)
     sizes = range(len(columns), -1, -1)
     if len(columns) > MOST_FULL:
-        sizes = sorted({len(columns), len(columns) - 1, 1, 0}, reverse=True)  # type: ignore[assignment]
+        few = {len(columns) - 1, 1} if len(columns) <= MOST_SINGLE else set()
+        sizes = sorted({len(columns), 0} | few, reverse=True)  # type: ignore[assignment]
     return [s for k in sizes for s in combinations(columns, k)]
 
 
@@ -119,7 +132,7 @@ def evaluate(
         figures, drawn = {}, {}
         for subset in subsets:
             answer = found[subset][target][known]
-            draws = head.judge(answer, truth, weight)
+            draws = head.judge(answer, truth, weight if subset == tuple(columns) else weight[:SUBSET_DRAWS])
             figures[subset] = {
                 name: _figure(value[0], draws[name])
                 for name, value in head.judge(answer, truth, np.ones((1, len(truth)))).items()
@@ -133,9 +146,15 @@ def evaluate(
             found[tuple(columns)][target][known],
             figures,
             main,
+            _unseen(data.labels.get(target, []), rows[~known]),
             _costs(columns, main, figures, drawn),
         )
     return result
+
+
+def _unseen(labels: Sequence[Cell], rows: np.ndarray) -> dict[str, int]:
+    """Labels that are there but that the head does not know, with how many rows carry them."""
+    return dict(Counter(str(labels[r]) for r in rows if labels and labels[r] is not None).most_common())
 
 
 def _costs(columns: Sequence[str], main: str, figures: Figures, drawn: dict[Subset, np.ndarray]) -> dict[str, Figure]:
@@ -143,9 +162,11 @@ def _costs(columns: Sequence[str], main: str, figures: Figures, drawn: dict[Subs
     full, sign, costs = tuple(columns), -1 if main in metrics.LOWER_IS_BETTER else 1, {}
     for column in columns if len(columns) > 1 else ():
         rest = tuple(c for c in columns if c != column)
+        if rest not in figures:
+            continue
         best, without = figures[full][main]["value"], figures[rest][main]["value"]
         gap = np.nan if best is None or without is None else sign * (best - without)
-        costs[column] = _figure(gap, sign * (drawn[full] - drawn[rest]))
+        costs[column] = _figure(gap, sign * (drawn[full][: len(drawn[rest])] - drawn[rest]))
     return costs
 
 

@@ -96,9 +96,10 @@ def check_writable(folder: Path, *, replace: bool = False) -> None:
         )
     if folder.exists() and not (folder / MANIFEST).exists():
         raise OutputError(f"{folder} exists and was not written by plait; it is not replaced. Choose another name.")
-    probe = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.probe")
+    above = next((p for p in folder.absolute().parents if p.exists()), Path("/"))  # the missing ones are made later
+    probe = above / f".{folder.name}.{uuid.uuid4().hex[:8]}.probe"
     try:
-        probe.mkdir(parents=True)
+        probe.mkdir()
         probe.rmdir()
     except OSError as error:
         raise OutputError(f"Cannot write {folder}: {error.strerror}. Choose another place with out= (--out).") from None

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +36,7 @@ from plait.progress import Progress
 from plait.report import model_card, report_json, report_page
 from plait.spec import Spec
 from plait.training.checkpoint import Checkpoints
-from plait.training.loop import train
+from plait.training.loop import State, train
 from plait.training.options import Options
 from plait.training.schedule import step_seed
 
@@ -85,20 +83,24 @@ def fit(
     deadline = None if time_limit is None else time.monotonic() + time_limit
     if time_limit is not None and time_limit <= 0:
         raise PlaitError(f"time_limit is {time_limit:g} seconds; expected more than 0.")
+    if not isinstance(seed, int) or seed < 0:
+        raise PlaitError(f"seed is {seed!r}; expected a whole number from 0.")
     progress, options, how = Progress(quiet=quiet), Options.of(training or {}, epochs=epochs), _split_options(split)
-    folder = None if out is None else Path(out)
+    folder = None if out is None else Path(out).expanduser()
     if folder is not None:
         files.check_writable(folder, replace=overwrite)
+        Checkpoints.check(_run_folder(folder))
     source = read_table(table, base=base)
     inputs = [inputs] if isinstance(inputs, str) else inputs
     schema = infer(
         source,
-        targets=[targets] if isinstance(targets, str) else list(targets),
+        targets=_target_names(targets),
         inputs=inputs,
         modalities=modalities,
         keys={"group": how["group"], "time": how["time"], "split": how["column"]},
     )
     specs = _specs(schema, encoders or {}, fusion, heads or {})
+    _check_metric(options.metric, specs["outputs"])
     progress.say(f"{source.name}: {len(source)} rows\n{schema}")
 
     ledger = Ledger()
@@ -111,37 +113,51 @@ def fit(
         model = assemble(spec, outside=True)
     data = _prepare(source, model, labels, ledger, max_bad, progress)
     identity = _identity(spec, data, parts, options, seed)
-    with _checkpoints(folder, identity) as checkpoints:
-        state = train(
-            model,
-            Supervised(),
-            data,
-            train_rows=np.flatnonzero(parts == 0),
-            valid_rows=np.flatnonzero(parts == 1),
-            options=options,
-            seed=seed,
-            checkpoints=checkpoints,
-            deadline=deadline,
-            progress=progress,
-        )
-        record = {
-            "table": source.name,
-            "rows": len(source),
-            "split": how,
-            "parts": list(_sizes(parts).values()),
-            "seed": seed,
-            "training": options.to_json(),
-            "history": state.history,
-            "best_epoch": state.best_epoch,
-            "stopped": state.stopped,
-            "identity": identity,
-        }
-        predictor, result = _judge(Predictor(spec, model, schema, record), data, parts, ledger, progress)
-        if folder is not None:
-            with progress.timed(f"Written to {folder}"):
-                predictor.save(folder, overwrite=overwrite, extra=_extra(predictor, source, result, parts))
+    checkpoints = None if folder is None else Checkpoints(_run_folder(folder), identity)
+    state = train(
+        model,
+        Supervised(),
+        data,
+        train_rows=np.flatnonzero(parts == 0),
+        valid_rows=np.flatnonzero(parts == 1),
+        options=options,
+        seed=seed,
+        checkpoints=checkpoints,
+        deadline=deadline,
+        progress=progress,
+    )
+    record = _record(source, how, parts, options, seed, state, identity)
+    predictor, result = _judge(Predictor(spec, model, schema, record), data, parts, ledger, progress)
+    if folder is not None:
+        with progress.timed(f"Written to {folder}"):
+            predictor.save(folder, overwrite=overwrite, extra=_extra(predictor, source, result, parts))
+        if checkpoints is not None:
             checkpoints.delete()
     return predictor
+
+
+def _record(
+    table: Table,
+    how: dict[str, Any],
+    parts: np.ndarray,
+    options: Options,
+    seed: int,
+    state: State,
+    identity: dict[str, Any],
+) -> dict[str, Any]:
+    """How a model was made, as plain JSON."""
+    return {
+        "table": table.name,
+        "rows": len(table),
+        "split": how,
+        "parts": list(_sizes(parts).values()),
+        "seed": seed,
+        "training": options.to_json(),
+        "history": state.history,
+        "best_epoch": state.best_epoch,
+        "stopped": state.stopped,
+        "identity": identity,
+    }
 
 
 def _judge(
@@ -169,11 +185,29 @@ def _sizes(parts: np.ndarray) -> dict[str, int]:
 
 
 def _split_options(split: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    if split is not None and not isinstance(split, (str, Mapping)):
+        raise PlaitError(
+            f"split is {split!r}; expected a column's name, or a dict such as {{'valid': 0.15, 'test': 0.15}}."
+        )
     given = {"column": split} if isinstance(split, str) else dict(split or {})
     for key in given:
         if key not in SPLIT:
             raise unknown("split option", key, SPLIT)
+    ways = [k for k in ("column", "group", "time") if given.get(k)]
+    if len(ways) > 1:
+        raise PlaitError(f"A split is by one of column, group and time; found {' and '.join(ways)}. Choose one.")
+    for key in ("valid", "test"):
+        if not isinstance(given.get(key, 0.0), (int, float)):
+            raise PlaitError(f"split: {key} is {given[key]!r}; expected a share of the rows, such as 0.15.")
     return {**SPLIT, **given}
+
+
+def _target_names(targets: Any) -> list[str]:
+    if isinstance(targets, str):
+        return [targets]
+    if not isinstance(targets, Iterable):
+        raise PlaitError(f"targets is {targets!r}; expected the name of a column, or a list of names.")
+    return [str(t) for t in targets]
 
 
 def _specs(schema: Schema, encoders: Mapping[str, Spec], fusion: Spec, heads: Mapping[str, Spec]) -> dict[str, Any]:
@@ -201,7 +235,27 @@ def _specs(schema: Schema, encoders: Mapping[str, Spec], fusion: Spec, heads: Ma
                 f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
             )
     tops = {t: HEADS.normal(heads.get(t, HEAD_OF[kind])) for t, kind in schema.targets.items()}
+    for target, part in tops.items():
+        wants = HEADS.load(part["name"], outside=True).modality
+        if wants != schema.targets[target]:
+            raise PlaitError(
+                f"Target {target!r} is {schema.targets[target]} ({_reason(schema, target)}), but head "
+                f"{part['name']!r} answers {wants}. Give the target another modality, or no head."
+            )
     return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
+
+
+def _check_metric(metric: str | None, outputs: dict[str, Any]) -> None:
+    if metric in (None, "loss"):
+        return
+    if len(outputs) > 1:
+        raise PlaitError(
+            f"metric is {metric!r}, but there are {len(outputs)} targets: what is watched then is the loss."
+        )
+    part = next(iter(outputs.values()))
+    known = HEADS.load(part["name"], outside=True).metrics
+    if metric not in known:
+        raise unknown("metric", metric, [*known, "loss"])
 
 
 def _reason(schema: Schema, column: str) -> str:
@@ -238,6 +292,16 @@ def _split(table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict
     return parts
 
 
+def _originals(classes: list[str] | None, cells: list[Any], values: list[Any]) -> dict[str, list[Any]]:
+    """What stands in the table for each class, where it is not text: predictions then are of the same kind."""
+    if classes is None:
+        return {}
+    first = {cell: value for cell, value in zip(reversed(cells), reversed(values)) if not isinstance(cell, tuple)}
+    plain = [getattr(first.get(c, c), "tolist", lambda v=first.get(c, c): v)() for c in classes]
+    kinds = {type(v) for v in plain}
+    return {"values": plain} if kinds in ({bool}, {int}) else {}
+
+
 def _groups(values: list[Any], rows: np.ndarray) -> list[Any]:
     """The group of each row; a row without one is a group of its own."""
     return [("row", int(r)) if missing(values[r]) else ("group", str(values[r])) for r in rows]
@@ -250,7 +314,8 @@ def _learn(
     spec: dict[str, Any] = {"inputs": {}, "fusion": specs["fusion"], "outputs": {}, "width": WIDTH}
     for target, part in specs["outputs"].items():
         try:
-            spec["outputs"][target] = HEADS.complete(part, [labels[target][r] for r in rows])
+            done = HEADS.complete(part, [labels[target][r] for r in rows])
+            spec["outputs"][target] = {**done, **_originals(done.get("classes"), labels[target], table.column(target))}
         except TableError as error:
             counts = Counter(str(v) for v in labels[target] if v is not None).most_common(3)
             raise TableError(
@@ -271,7 +336,8 @@ def _prepare(
     if len(ledger):
         progress.say(f"{len(ledger)} bad cells, counted as missing:\n{ledger.first()}")
     ledger.check(max_bad=max_bad)
-    return Dataset(columns, encoders, {t: model.heads[t].collate(cells) for t, cells in labels.items()}, len(table))
+    targets = {t: model.heads[t].collate(cells) for t, cells in labels.items()}
+    return Dataset(columns, encoders, targets, len(table), labels)
 
 
 def _identity(spec: dict[str, Any], data: Dataset, parts: np.ndarray, options: Options, seed: int) -> dict[str, Any]:
@@ -290,20 +356,9 @@ def _identity(spec: dict[str, Any], data: Dataset, parts: np.ndarray, options: O
     }
 
 
-class _checkpoints:
-    """The checkpoints of a fit: beside the folder it will write, or in a temporary place when it writes none."""
-
-    def __init__(self, folder: Path | None, identity: dict[str, Any]) -> None:
-        self.temporary = Path(tempfile.mkdtemp(prefix="plait-")) if folder is None else None
-        place = self.temporary or folder.with_name(f"{folder.name}.run")  # type: ignore[union-attr]
-        self.checkpoints = Checkpoints(place, identity)
-
-    def __enter__(self) -> Checkpoints:
-        return self.checkpoints
-
-    def __exit__(self, *_: object) -> None:
-        if self.temporary:
-            shutil.rmtree(self.temporary, ignore_errors=True)
+def _run_folder(folder: Path) -> Path:
+    """Where the checkpoints of a fit lie until its folder is written."""
+    return folder.with_name(f"{folder.name}.run")
 
 
 def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.ndarray) -> dict[str, bytes]:

@@ -16,8 +16,8 @@ LOWER_IS_BETTER = {"log_loss", "ece", "brier", "mae", "rmse", "hamming_loss"}
 
 
 def resamples(n: int, *, seed: int = 0, draws: int | None = None) -> Array:
-    """(draws, n) weights: bootstrap resamples of n rows. 1000 draws, fewer above 20,000 rows."""
-    draws = draws or int(np.clip(20_000_000 // max(n, 1), 100, 1000))
+    """(draws, n) weights: bootstrap resamples of n rows. 1000 draws, fewer above 4,000 rows."""
+    draws = draws or int(np.clip(4_000_000 // max(n, 1), 30, 1000))
     generator = np.random.default_rng([seed, n])
     return np.stack([np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(draws)]).astype(np.float64)
 

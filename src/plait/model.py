@@ -15,6 +15,7 @@ from plait.nn.named import Named
 from plait.types import Batch, Inputs, Pass, Tokens
 
 Outputs = dict[str, Tensor]
+PRIOR = 0.1  # how much the answer for nothing counts in the loss
 
 
 class Model(nn.Module):
@@ -66,8 +67,14 @@ class Model(nn.Module):
         return self.top.fusion.weights()
 
 
+def nothing(null: Tensor, rows: int) -> Tokens:
+    """A batch of null tokens: what heads see of rows with nothing present."""
+    return Tokens(null.expand(rows, 1, -1), null.new_ones(rows, 1, dtype=torch.bool))
+
+
 class FeatureLevel(nn.Module):
-    """Streams are fused, then heads answer. A row with nothing present is one learned null token."""
+    """Streams are fused, then heads answer. A row with nothing present is one learned null token, which every row
+    teaches the prior."""
 
     def __init__(self, fusion: Fusion, heads: Callable[[], dict[str, Head]], columns: list[str], *, width: int) -> None:
         super().__init__()
@@ -90,7 +97,11 @@ class FeatureLevel(nn.Module):
     def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
         fused = self.fuse(streams)
         outputs = {t: head(fused) for t, head in self.heads.items()}
-        return outputs, {t: self.heads[t].loss(outputs[t], y) for t, y in targets.items()}
+        losses = {}
+        for target, y in targets.items():
+            head = self.heads[target]
+            losses[target] = head.loss(outputs[target], y) + PRIOR * head.loss(head(nothing(self.null, len(y))), y)
+        return outputs, losses
 
 
 class DecisionLevel(nn.Module):
@@ -114,13 +125,11 @@ class DecisionLevel(nn.Module):
     def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
         present = {c: s.mask.any(1) for c, s in streams.items()}
         weight = self.fusion(present)
-        b, device = len(next(iter(present.values()))), self.null.device
-        nothing = Tokens(self.null.expand(b, 1, -1), torch.ones(b, 1, dtype=torch.bool, device=device))
         outputs, losses = {}, {}
+        some = torch.stack(list(present.values())).any(0)
         for target, prior in self.heads.items():
             own = {c: self.each[c][target](streams[c]) for c in self.each}
-            default = prior(nothing)
-            some = torch.stack(list(present.values())).any(0)
+            default = prior(nothing(self.null, len(some)))
             outputs[target] = prior.mix([*own.values(), default], [*(weight[c] for c in own), (~some).float()])
             if target in targets:
                 y = targets[target]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,9 @@ FORMAT = 1
 LONG_FACT = 2000  # characters of a learned fact that is given a file of its own
 
 
-def assemble(spec: dict[str, Any], *, outside: bool = False) -> Model:
-    """The model of a completed spec: {"inputs": {column: encoder}, "fusion": …, "outputs": {target: head}, "width": D}."""
+def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -> Model:
+    """The model of a completed spec: {"inputs": {column: encoder}, "fusion": …, "outputs": {target: head}, "width": D}.
+    `outside`: which "module:Class" names of others may be imported; True for all."""
     width = spec["width"]
     encoders = {c: ENCODERS.build(s, outside=outside) for c, s in spec["inputs"].items()}
     fusion = FUSIONS.build(spec["fusion"], outside=outside, columns=list(encoders), width=width)
@@ -178,12 +180,11 @@ class Predictor:
             frame = frame.assign(**{column: None})
         full = Table(frame, table.folder, table.name, table.index)
         ledger, encoders = Ledger(), dict(self.model.encoders.items())
-        targets = {}
-        if labelled:
-            for target, kind in self.targets.items():
-                targets[target] = self.model.heads[target].collate(read_labels(full, target, kind, ledger))
+        kinds = self.targets if labelled else {}
+        labels = {target: read_labels(full, target, kind, ledger) for target, kind in kinds.items()}
+        targets = {target: self.model.heads[target].collate(cells) for target, cells in labels.items()}
         columns = prepare(full, encoders, store=Store(), ledger=ledger, progress=progress)
-        return Dataset(columns, encoders, targets, len(full)), ledger
+        return Dataset(columns, encoders, targets, len(full), labels), ledger
 
     def summary(self, table: Any = None, *, base: str | Path | None = None) -> str:
         """The model in words and, for the first row of a table, every step with its shapes."""
@@ -224,7 +225,7 @@ class Predictor:
     def save(self, folder: str | Path, *, overwrite: bool = False, extra: dict[str, bytes] | None = None) -> Path:
         """Writes the model folder as one atomic set: plait.json, weights.safetensors, learned facts, and `extra` files.
         Holds data only. Raises OutputError."""
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         files.check_writable(folder, replace=overwrite)
         facts: dict[str, bytes] = {}
         spec = _outsource(self.spec, facts)
@@ -247,17 +248,18 @@ class Predictor:
         return folder
 
 
-def load(folder: str | Path) -> Predictor:
-    """The predictor of a model folder. Every file is checked against its hash; no code is run from it. Raises
+def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
+    """The predictor of a model folder. Every file is checked against its hash; no code is run from it. `outside`: the
+    "their_package.module:Class" names that the model may import, if it was made with parts of others. Raises
     ModelFormatError."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     contents = files.read_set(folder)
     try:
         about = json.loads(contents["plait.json"])
         if about["format"] > FORMAT:
             raise ModelFormatError(f"{folder} was made by plait {about['plait']}; this is {__version__}. Update plait.")
         spec = _insource(about["spec"], contents)
-        model = assemble(spec)
+        model = assemble(spec, outside=outside)
         weights = safetensors.torch.load(contents["weights.safetensors"])
         if not all(bool(torch.isfinite(w).all()) for w in weights.values() if w.is_floating_point()):
             raise ModelFormatError(f"{folder}: weights.safetensors holds values that are not finite.")

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Dataset:
     encoders: Mapping[str, Encoder]
     targets: dict[str, Tensor]
     size: int
+    labels: dict[str, list[Cell]] = field(default_factory=dict)  # what the targets say, as read
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of these rows, in this order. Opens no media file."""

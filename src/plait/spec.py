@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -34,9 +34,10 @@ class Table(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def load(self, name: str, *, outside: bool = False) -> Any:
-        """The class called `name`; with `outside`, also "their_package.module:Class" (never for saved models)."""
-        target = name if outside and ":" in name else self._entries.get(name)
+    def load(self, name: str, *, outside: bool | Collection[str] = False) -> Any:
+        """The class called `name`; with `outside`, also "their_package.module:Class": any, or those listed."""
+        allowed = outside if isinstance(outside, bool) else name in outside
+        target = name if allowed and ":" in name else self._entries.get(name)
         if target is None:
             raise unknown(self.kind, name, self)
         module, _, attribute = target.partition(":")
@@ -61,7 +62,12 @@ class Table(Mapping[str, str]):
         cls = self.load(options["name"], outside=True)
         how = {k: v for k, v in options.items() if k in _options(cls.learn)}
         rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
-        return {**cls.learn(cells, **how), **rest}
+        try:
+            return {**cls.learn(cells, **how), **rest}
+        except PlaitError:
+            raise
+        except (TypeError, ValueError, ArithmeticError, OverflowError) as error:
+            raise PlaitError(f"{self.kind} {options['name']!r} cannot learn with {how}: {error}.") from error
 
     def _options(self, spec: Spec) -> dict[str, Any]:
         options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
@@ -69,7 +75,7 @@ class Table(Mapping[str, str]):
             raise PlaitError(f"A {self.kind} is given as a name or as {{'name': ..., options}}; found {spec!r}.")
         return options
 
-    def build(self, spec: Spec, *, outside: bool = False, **runtime: Any) -> Any:
+    def build(self, spec: Spec, *, outside: bool | Collection[str] = False, **runtime: Any) -> Any:
         """The object of a completed spec. `runtime` arguments are passed where the constructor has them."""
         options = self._options(spec)
         name = options.pop("name")
@@ -82,7 +88,13 @@ class Table(Mapping[str, str]):
             return cls(**{k: v for k, v in runtime.items() if k in known}, **options)
         except PlaitError:
             raise
-        except (TypeError, ValueError, AssertionError, RuntimeError) as error:  # what torch's layers raise on odd sizes
+        except (
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AssertionError,
+            RuntimeError,
+        ) as error:  # what torch's layers raise on odd sizes
             raise PlaitError(f"{self.kind} {name!r} cannot be built: {error}.") from error
 
 

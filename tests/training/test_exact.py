@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tests import toy
 
-from plait.errors import DataChangedError
+from plait.errors import DataChangedError, OutputError
 from plait.training.schedule import order, rate, step_seed
 
 SCRIPT = """
@@ -135,4 +135,56 @@ def test_rate_rises_to_its_peak_and_falls_to_zero_as_half_a_cosine() -> None:
         rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[100] == pytest.approx(0, abs=1e-12)
     )
     assert rates[55] == pytest.approx(1.0), "half way down the cosine"
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    falling = rates[10:]
+    assert all(a >= b for a, b in itertools.pairwise(falling))
+
+
+def test_a_run_that_breaks_after_any_save_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from plait.training.checkpoint import Checkpoints
+    from plait.training.loop import train
+
+    monkeypatch.setitem(train.__kwdefaults__, "save_seconds", 0.0)
+    table, real = toy.make(tmp_path / "data", 40), Checkpoints.save
+    toy.fit(table, epochs=2, out=tmp_path / "whole")
+    saves: list[int] = []
+
+    def breaking(self: Checkpoints, step: int, *arguments: object) -> None:
+        real(self, step, *arguments)  # type: ignore[arg-type]
+        saves.append(step)
+        if len(saves) in (1, 3, 4, 6):
+            raise RuntimeError("as if killed")
+
+    monkeypatch.setattr(Checkpoints, "save", breaking)
+    for _ in range(4):
+        with pytest.raises(RuntimeError, match="as if killed"):
+            toy.fit(table, epochs=2, out=tmp_path / "broken")
+    toy.fit(table, epochs=2, out=tmp_path / "broken")
+    assert weights(tmp_path / "broken") == weights(tmp_path / "whole")
+    assert len(saves) == 6, "each step but the last of an epoch, and each epoch"
+
+
+def test_a_run_cut_by_a_time_limit_goes_on_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import plait.fitting as fitting
+
+    table = toy.make(tmp_path / "data", 40)
+    toy.fit(table, epochs=3, out=tmp_path / "whole")
+
+    def dies(*_: object, **__: object) -> None:
+        raise RuntimeError("as if killed while judging")
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(fitting, "evaluate", dies)
+        toy.fit(table, epochs=3, out=tmp_path / "cut", time_limit=1e-3)
+    toy.fit(table, epochs=3, out=tmp_path / "cut")
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+def test_a_folder_of_others_is_never_taken_for_a_run(tmp_path: Path) -> None:
+    table = toy.make(tmp_path / "data", 20)
+    (tmp_path / "m.run").mkdir()
+    (tmp_path / "m.run" / "mine.txt").write_text("thesis")
+    with pytest.raises(OutputError, match="holds something else"):
+        toy.fit(table, epochs=1, out=tmp_path / "m")
+    assert (tmp_path / "m.run" / "mine.txt").read_text() == "thesis"

@@ -13,6 +13,7 @@ from plait.predictor import Predictor, load
 from plait.samples import countries, stamps
 
 DATA = ("auto", "stamps", "countries")
+EPOCHS = 30  # keeps the demo well under four minutes on two cores
 
 
 def run(folder: Path, data: str, epochs: int | None) -> Predictor:
@@ -40,7 +41,7 @@ def _stamps(folder: Path, epochs: int | None, began: float) -> Predictor:
         f"\n{len(frame)} stamps of {frame.category.nunique()} categories, each a picture, an English text and French speech."
         f"\nplait fit {spine} --target category --input image --input text_en --input speech_fr --group folder\n"
     )
-    out = folder / "stamps-model"
+    out, epochs = folder / "stamps-model", epochs or EPOCHS
     fit(
         spine,
         "category",

@@ -78,6 +78,9 @@ def infer(
     both = [name for name in targets if name in (inputs or ())]
     if both:
         raise PlaitError(f"Column {both[0]!r} is given both as a target and as an input. Choose one.")
+    for role, name in (keys or {}).items():
+        if name and (name in (inputs or ()) or name in targets):
+            raise PlaitError(f"Column {name!r} is given as the {role} column and as an input or target. Choose one.")
     if not len(table):
         raise TableError(f"{table.name} has no rows.")
     columns = []

@@ -102,7 +102,7 @@ class Shelf:
             }
             if not names or any(len(o) != len(keys) + 1 or o[-1] > len(v) for v, o in fields.values()):
                 raise ValueError("not whole")
-        except (OSError, ValueError, EOFError):
+        except (FileNotFoundError, ValueError, EOFError):
             shutil.rmtree(pack, ignore_errors=True)  # damaged, e.g. by a power cut: prepared again
             return
         for i, key in enumerate(keys):

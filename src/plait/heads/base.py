@@ -54,5 +54,9 @@ class Head(nn.Module, ABC):
         """What a person reads, one a row."""
 
     @abstractmethod
+    def share(self, figures: dict[str, float | None]) -> float:
+        """From the metrics that `judge` gave: a loss without units, about 1 for knowing nothing, to add up over targets."""
+
+    @abstractmethod
     def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
         """Metrics over the rows whose label is known: answer (n, ...), target (n, ...), weight (R, n) -> (R,) each."""

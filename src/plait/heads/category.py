@@ -21,7 +21,8 @@ UNKNOWN = -100
 
 
 class CategoryHead(Head):
-    """Cross-entropy over `classes`, with label smoothing (Szegedy et al. 2016). Output: logits (B, C)."""
+    """Cross-entropy over `classes`, with label smoothing (Szegedy et al. 2016). Output: logits (B, C). `values`: what stands in
+    the user's table for each class, where that is not its name: true, 3."""
 
     modality: ClassVar[str] = "category"
     metrics: ClassVar[tuple[str, ...]] = (
@@ -46,11 +47,13 @@ class CategoryHead(Head):
         width: int,
         classes: list[str],
         weights: list[float] | None = None,
+        values: list[Any] | None = None,
         smoothing: float = 0.05,
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.names = list(classes)
+        self.values = list(values or classes)
         self.places = {c: i for i, c in enumerate(classes)}
         self.smoothing = smoothing
         self.pool = AttentionPool(width)
@@ -97,7 +100,10 @@ class CategoryHead(Head):
         return output.float().softmax(-1)
 
     def decode(self, answer: np.ndarray) -> list[Any]:
-        return [self.names[i] for i in answer.argmax(-1)]
+        return [self.values[i] for i in answer.argmax(-1)]
+
+    def share(self, figures: dict[str, float | None]) -> float:
+        return (figures["log_loss"] or 0.0) / float(np.log(len(self.names)))
 
     def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
         return metrics.classification(answer, target, weight)

@@ -76,5 +76,8 @@ class LabelsHead(Head):
     def decode(self, answer: np.ndarray) -> list[Any]:
         return [[n for n, p in zip(self.names, row) if p >= 0.5] for row in answer]
 
+    def share(self, figures: dict[str, float | None]) -> float:
+        return (figures["log_loss"] or 0.0) / float(np.log(2))
+
     def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
         return metrics.multilabel(answer, target > 0.5, weight)

@@ -62,5 +62,8 @@ class NumberHead(Head):
     def decode(self, answer: np.ndarray) -> list[Any]:
         return [float(v) for v in answer]
 
+    def share(self, figures: dict[str, float | None]) -> float:
+        return ((figures["rmse"] or 0.0) / self.std) ** 2
+
     def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
         return metrics.regression(answer, target, weight)

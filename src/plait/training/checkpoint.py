@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from plait import files
-from plait.errors import DataChangedError, ModelFormatError
+from plait.errors import DataChangedError, ModelFormatError, OutputError
 
 KEPT = 2
 
@@ -28,6 +29,7 @@ class Checkpoints:
         """`identity`: everything the run's bytes depend on. Raises DataChangedError when the folder holds a run that was
         started with anything else."""
         self.folder = folder
+        self.check(folder)
         known = folder / "start"
         if known.exists():
             old = json.loads(files.read_set(known)["run.json"])
@@ -39,6 +41,15 @@ class Checkpoints:
                 )
         else:
             files.write_set(known, {"run.json": json.dumps(identity, indent=1).encode()})
+
+    @staticmethod
+    def check(folder: Path) -> None:
+        """Raises OutputError when `folder` holds anything but a run of ours."""
+        if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / "start").is_dir())):
+            raise OutputError(
+                f"{folder} is where the checkpoints of this run would go, but it holds something else. Move it away, or "
+                f"choose another name with out= (--out)."
+            )
 
     def save(self, step: int, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
         """Writes the set of one step and forgets all but the last two."""
@@ -63,8 +74,10 @@ class Checkpoints:
         return None
 
     def delete(self) -> None:
-        """The run is over: its model has been written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """The run is over: its model has been written. Renamed first, so that no half of it is ever taken for a run."""
+        gone = self.folder.with_name(f".{self.folder.name}.{uuid.uuid4().hex[:8]}.old")
+        self.folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def _sets(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("step-*") if p.is_dir())
@@ -86,4 +99,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
     for key, value in tensors.items():
         name, field = key.rsplit("|", 1)
         parameter = by_name[name]
-        optimizer.state[parameter][field] = value if field == "step" else value.to(parameter.device)
+        # Laid out in memory as the parameter is: the fused optimizer walks both side by side.
+        laid_out = value if field == "step" else torch.empty_like(parameter).copy_(value)
+        optimizer.state[parameter][field] = laid_out

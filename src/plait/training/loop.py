@@ -29,7 +29,6 @@ from plait.training.schedule import order, rate, step_seed
 from plait.types import Batch
 
 SAVE_SECONDS = 60.0
-RESTORE_HIDDEN = 0.9  # of the rows in which every cell was hidden, the share that is shown whole again
 
 
 @dataclass
@@ -110,19 +109,25 @@ def train(
                 break
             todo = np.array_split(order(train_rows, seed=seed, epoch=epoch), run.steps)[state.step % run.steps :]
             speed = Speed()
+            cut: str | None = None
             for batch, rows, wait in _prefetch(data, todo):
                 run.advance(state, batch, rows)
                 speed.count(len(rows), wait)
                 bar.advance(note=_note(state, speed.rows_per_second))
                 late = deadline is not None and time.monotonic() > deadline
                 if late or interrupted():
-                    state.stopped = "time limit" if late else "interrupted"
+                    cut = "time limit" if late else "interrupted"
                     break
                 if state.step % run.steps:
                     run.save(state, every=save_seconds)
             state.speeds.append(speed)
-            run.end_epoch(state, epoch, valid_rows, patience)
-            run.save(state, every=0)
+            if cut and state.step % run.steps:
+                run.save(state, every=0)  # before this half epoch is judged: from here a run without limit goes on
+                run.end_epoch(state, epoch, valid_rows, patience)
+            else:
+                run.end_epoch(state, epoch, valid_rows, patience)
+                run.save(state, every=0)
+            state.stopped = cut or state.stopped
             if not progress.terminal and (
                 epoch % max(1, run.epochs // 8) == 0 or state.stopped or epoch + 1 == run.epochs
             ):
@@ -220,13 +225,12 @@ class _Run:
 
 def vary(model: Model, batch: Batch, dropout: float) -> Batch:
     """A training batch: each column augmented, and present cells hidden with chance `dropout` (modality dropout; Neverova
-    et al. 2016). Where every cell of a row was hidden, nine in ten rows are shown whole: the rest teach the prior."""
+    et al. 2016). A row that would be hidden altogether is shown whole."""
     inputs = batch["inputs"]
     size, device = len(next(iter(inputs.values()))[_mark(next(iter(inputs.values())))]), model.top.null.device
     keep = torch.rand(len(inputs), size, device=device) >= dropout
     here = torch.stack([i[_mark(i)] > 0 for i in inputs.values()])
-    whole = ~(keep & here).any(0) & (torch.rand(size, device=device) < RESTORE_HIDDEN)
-    keep = keep | whole
+    keep = keep | ~(keep & here).any(0)
     varied = {c: model.encoders[c].augment(batches.drop(i, keep[n])) for n, (c, i) in enumerate(inputs.items())}
     return {**batch, "inputs": varied}
 
@@ -242,7 +246,7 @@ def _validate(model: Model, data: Dataset, rows: np.ndarray, options: Options) -
         return {"score": None, "slack": 0.0, "watched": None}
     found = next(iter(answers(model, data, rows).values()))
     figures: dict[str, dict[str, float | None]] = {}
-    losses, known = [], np.zeros(0, bool)
+    shares, sizes = [], {}
     for target, answer in found.items():
         head = model.heads[target]
         known = head.known(data.targets[target][rows]).cpu().numpy()
@@ -251,16 +255,18 @@ def _validate(model: Model, data: Dataset, rows: np.ndarray, options: Options) -
         labels = data.targets[target][rows].cpu().numpy()[known]
         judged = head.judge(answer[known], labels, np.ones((1, int(known.sum()))))
         figures[target] = {name: float(v[0]) if np.isfinite(v[0]) else None for name, v in judged.items()}
-        losses.append(float(judged["log_loss" if "log_loss" in judged else "rmse"][0]))
+        shares.append(head.share(figures[target]))
+        sizes[target] = int(known.sum())
     if not figures:
         return {"score": None, "slack": 0.0, "watched": None, "valid": figures}
     target, first = next(iter(figures.items()))
-    watched = options.metric if options.metric in first else model.heads[target].metrics[0]
-    value = first[watched]
-    if len(figures) > 1 or options.metric == "loss" or value is None:
-        return {"score": -float(np.mean(losses)), "slack": 0.0, "watched": "loss", "valid": figures}
+    watched = options.metric or model.heads[target].metrics[0]
+    value = first.get(watched)
+    if len(figures) > 1 or value is None:
+        loss = float(np.mean(shares))
+        return {"score": -loss if np.isfinite(loss) else None, "slack": 0.0, "watched": "loss", "valid": figures}
     lower = watched in LOWER_IS_BETTER
-    slack = 0.0 if lower else float(np.sqrt(max(0.0, value * (1 - value)) / known.sum()))
+    slack = 0.0 if lower else float(np.sqrt(max(0.0, value * (1 - value)) / sizes[target]))
     return {"score": -value if lower else value, "slack": slack, "watched": watched, "valid": figures}
 
 

@@ -27,6 +27,13 @@ class Options:
     metric: str | None = None  # what early stopping looks at; None: the head's own, with several targets the loss
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            value = getattr(self, name)
+            if not isinstance(value, int) and not (value is None and name != "batch_size"):
+                raise PlaitError(f"Training option {name}: found {value!r}, expected a whole number.")
+        for name in ("learning_rate", "weight_decay", "warmup", "clip", "modality_dropout"):
+            if not isinstance(getattr(self, name), (int, float)):
+                raise PlaitError(f"Training option {name}: found {getattr(self, name)!r}, expected a number.")
         checks = {
             "epochs": self.epochs is None or self.epochs >= 1,
             "batch_size": self.batch_size >= 1,
