@@ -162,7 +162,11 @@ def _prepare_stored(
     began, before = time.perf_counter(), len(shelf)
     with progress.bar(f"Preparing {column}", len(firsts)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda chunk: _read_chunk(table, column, encoder, shelf, once, chunk), chunks)
-        outcomes = list(_shelve(results, shelf, bar))
+        try:
+            outcomes = list(_shelve(results, shelf, bar))
+        except BaseException:  # a full disk, Ctrl-C: what is queued is not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     for outcome, rows in zip(outcomes, where.values()):
         if outcome is None:
             continue
