@@ -202,3 +202,11 @@ def test_summary_walks_one_row_through_every_step(fitted: tuple[Any, Path]) -> N
     text = model.summary(folder / "toy.csv")
     for word in ("picture", "pixels 1x3x16x16", "image_resnet", "attention", "kind", "answer 1x3"):
         assert word in text
+
+
+def test_a_handful_of_rows_gets_no_interval(fitted: tuple[Any, Path]) -> None:
+    model, folder = fitted
+    frame = pd.read_csv(folder / "toy.csv")
+    for rows, there in ((9, False), (10, True)):
+        figure = model.evaluate(frame.iloc[:rows], base=folder).to_json()["targets"]["kind"]["metrics"]["accuracy"]
+        assert figure["value"] is not None and (figure["low"] is not None) == there

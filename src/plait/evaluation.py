@@ -19,6 +19,7 @@ from plait.types import Cell
 MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
 MOST_SINGLE = 30  # up to so many, each alone and all but each
 SUBSET_DRAWS = 200  # resamples for proper subsets
+FEWEST = 10  # rows that an interval needs to mean anything
 
 
 Figure = dict[str, float | None]  # value, low, high
@@ -127,7 +128,7 @@ def evaluate(
         if not known.any():
             continue
         truth = labels.cpu().numpy()[known]
-        weight = metrics.resamples(len(truth), seed=seed)
+        weight = metrics.resamples(len(truth), seed=seed)[: None if len(truth) >= FEWEST else 0]
         main = head.metrics[0]
         figures, drawn = {}, {}
         for subset in subsets:
