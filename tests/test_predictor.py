@@ -144,7 +144,7 @@ def test_a_newer_format_and_foreign_names_are_refused(fitted: tuple[Any, Path], 
         [
             ({"format": 99}, "Update plait"),
             ({"spec": {**about["spec"], "fusion": {"name": "os:system"}}}, "Unknown fusion"),
-            ({"spec": {**about["spec"], "width": 7}}, "7"),
+            ({"spec": {**about["spec"], "width": 7}}, "not a plait model"),
             ({"spec": []}, "not a plait model"),
         ]
     ):
@@ -200,7 +200,7 @@ def test_embeddings_tell_the_kinds_apart(fitted: tuple[Any, Path]) -> None:
 def test_summary_walks_one_row_through_every_step(fitted: tuple[Any, Path]) -> None:
     model, folder = fitted
     text = model.summary(folder / "toy.csv")
-    for word in ("picture", "pixels 1x3x16x16", "image_resnet", "attention", "kind", "answer 1x3"):
+    for word in ("picture", "pixels 1x3x16x16", "image_resnet", "fusion average", "kind", "answer 1x3"):
         assert word in text
 
 
