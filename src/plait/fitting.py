@@ -88,6 +88,9 @@ def fit(
     progress, options, how = Progress(quiet=quiet), Options.of(training or {}, epochs=epochs), _split_options(split)
     folder = None if out is None else Path(out).expanduser()
     if folder is not None:
+        overwrite = overwrite or Checkpoints.started(
+            _run_folder(folder)
+        )  # killed after writing: the same run ends again
         files.check_writable(folder, replace=overwrite)
         Checkpoints.check(_run_folder(folder))
     source = read_table(table, base=base)

@@ -141,6 +141,7 @@ def test_sentence_holds_both_figures_apart() -> None:
         {("x",): exact(0.63), (): exact(0.34)},
         "accuracy",
         {},
+        {},
     )
     assert words.sentence(judged, ("x",), "test").replace("\u202f", " ") == (
         "On 155 held-out rows the model is right in 63 % (56–71 %); knowing nothing it would be 34 %."
@@ -215,7 +216,7 @@ def test_json_round_trips_and_agrees(made: Made, data: dict) -> None:
 
 def judged_of(probability: np.ndarray, truth: np.ndarray) -> Judged:
     names = [f"c{i}" for i in range(probability.shape[1])]
-    return Judged("category", names, np.arange(len(truth)) * 3, truth, probability, {}, "accuracy", {})
+    return Judged("category", names, np.arange(len(truth)) * 3, truth, probability, {}, "accuracy", {}, {})
 
 
 def test_curves_are_thinned_and_their_areas_are_not() -> None:

@@ -81,7 +81,7 @@ def test_killed_at_random_moments_and_started_again_ends_in_the_same_bytes(tmp_p
             process.send_signal(signal.SIGKILL)
             kills += 1
         code = process.wait(120)
-        if code == 0:
+        if code == 0 or (out.exists() and not run_folder.exists()):  # killed when all was done
             break
         assert code == -signal.SIGKILL, errors(out).read_text()
     assert kills >= 2, "nothing was killed: the test shows nothing"

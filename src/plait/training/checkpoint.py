@@ -43,9 +43,14 @@ class Checkpoints:
             files.write_set(known, {"run.json": json.dumps(identity, indent=1).encode()})
 
     @staticmethod
+    def started(folder: Path) -> bool:
+        """Whether `folder` holds a run of ours that has not been ended."""
+        return (folder / "start").is_dir()
+
+    @staticmethod
     def check(folder: Path) -> None:
         """Raises OutputError when `folder` holds anything but a run of ours."""
-        if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / "start").is_dir())):
+        if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or Checkpoints.started(folder))):
             raise OutputError(
                 f"{folder} is where the checkpoints of this run would go, but it holds something else. Move it away, or "
                 f"choose another name with out= (--out)."
