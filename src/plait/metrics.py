@@ -2,7 +2,7 @@
 
 `weight` is (R, n): R rows of weights, one for the figure itself (ones), or R resamples (how often each row was drawn;
 Efron 1979). Every metric is (R,), NaN where it is not defined (a class without rows, say). With unit weights they equal
-scikit-learn's, which the tests hold them to; scikit-learn computes one resample at a time, which is 100 times slower.
+scikit-learn's, which the tests hold them to; scikit-learn computes one resample at a time, a call each.
 """
 
 from __future__ import annotations

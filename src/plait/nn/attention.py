@@ -36,7 +36,7 @@ class Attention(nn.Module):
 
 class Block(nn.Module):
     """A pre-norm Transformer block (Xiong et al. 2020). Dropout is on what each half adds to the stream only: drawing it
-    for attention weights and hidden units too took a sixth of a step on CPUs."""
+    for attention weights and hidden units too took an eighth of a step on CPUs."""
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0, expand: int = 2) -> None:
         super().__init__()
