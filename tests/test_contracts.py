@@ -332,7 +332,7 @@ def test_a_spec_goes_through_json_and_builds_the_same_encoder(name: str) -> None
     twin.load_state_dict(encoder.state_dict())
     twin.eval()
     assert json.loads(json.dumps(encoder.preparation)) == encoder.preparation == twin.preparation
-    assert twin.enough == encoder.enough and (encoder.enough is None or encoder.enough > 0)
+    assert json.loads(json.dumps(encoder.reading)) == encoder.reading == twin.reading
     inputs = encoder.collate(prepared(name))
     assert all(same(a, b) for a, b in zip(encoder(inputs), twin(inputs)))
 

@@ -43,9 +43,9 @@ class Counting(Encoder):
 
     modality, stored = "image", True
 
-    def __init__(self, *, version: int = 0, enough: int | None = None, fail_at: int | None = None) -> None:
+    def __init__(self, *, version: int = 0, reading: dict | None = None, fail_at: int | None = None) -> None:
         super().__init__()
-        self.width, self.enough, self.preparation = 1, enough, {"version": version}
+        self.width, self.reading, self.preparation = 1, reading or {}, {"version": version}
         self.fail_at, self.cells, self.lock = fail_at, 0, threading.Lock()
 
     @classmethod
@@ -120,7 +120,7 @@ def test_every_row_holds_its_own_cell_or_none(media_rows: list[dict[str, Any]], 
             if raw is None:
                 assert found is None and media_rows[order[row]][column] is None
                 continue
-            expected = encoders[column].prepare([part.read(raw, enough=encoders[column].enough)])[0]
+            expected = encoders[column].prepare([part.read(raw, **encoders[column].reading)])[0]
             assert found is not None and found.keys() == expected.keys()
             assert all(np.array_equal(found[k], expected[k]) for k in expected), (column, row)
     assert ledger.filled == {c: 27 for c in KINDS}
@@ -200,7 +200,7 @@ def test_each_cell_is_prepared_once_for_all_runs(colours: Callable[[int], Table]
 
 
 def test_another_way_of_preparing_has_another_shelf(colours: Callable[[int], Table]) -> None:
-    table, variants = colours(3), [Counting(), Counting(version=1), Counting(enough=2)]
+    table, variants = colours(3), [Counting(), Counting(version=1), Counting(reading={"enough": 2})]
     assert len({fingerprint("image", v) for v in variants}) == 3
     assert fingerprint("image", Counting()) == fingerprint("image", variants[0])
     for encoder in variants:

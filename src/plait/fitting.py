@@ -107,14 +107,14 @@ def fit(
     progress.say(f"{source.name}: {len(source)} rows\n{schema}")
 
     ledger = Ledger()
-    labels = {t: read_labels(source, t, kind, ledger) for t, kind in schema.targets.items()}
+    labels = {t: read_labels(source, t, kind, ledger, schema.options[t]) for t, kind in schema.targets.items()}
     parts = _split(source, schema, labels, how, seed)
     progress.say("Split: " + ", ".join(f"{n} {part}" for part, n in _sizes(parts).items()))
     spec = _learn(source, schema, labels, specs, np.flatnonzero(parts == 0))
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 2**32 - 1))
         model = assemble(spec, outside=True)
-    data = _prepare(source, model, labels, ledger, max_bad, progress)
+    data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
     identity = _identity(spec, data, parts, options, seed)
     checkpoints = None if folder is None else Checkpoints(_run_folder(folder), identity)
     state = train(
@@ -326,18 +326,26 @@ def _learn(
             ) from None
     for column, part in specs["inputs"].items():
         spec["inputs"][column] = ENCODERS.complete(
-            part, read_cells(table, column, schema.inputs[column], rows.tolist())
+            part, read_cells(table, column, schema.inputs[column], rows.tolist(), schema.options[column])
         )
     return spec
 
 
 def _prepare(
-    table: Table, model: Any, labels: dict[str, list[Any]], ledger: Ledger, max_bad: float, progress: Progress
+    table: Table,
+    schema: Schema,
+    model: Any,
+    labels: dict[str, list[Any]],
+    ledger: Ledger,
+    max_bad: float,
+    progress: Progress,
 ) -> Dataset:
     encoders = dict(model.encoders.items())
-    columns = prepare(table, encoders, store=Store(), ledger=ledger, progress=progress)
+    columns = prepare(table, encoders, store=Store(), ledger=ledger, progress=progress, options=schema.options)
     if len(ledger):
         progress.say(f"{len(ledger)} bad cells, counted as missing:\n{ledger.first()}")
+    if ledger.odd:
+        progress.say(f"{len(ledger.odd)} cells used with a remark:\n{ledger.first(odd=True)}")
     ledger.check(max_bad=max_bad)
     targets = {t: model.heads[t].collate(cells) for t, cells in labels.items()}
     return Dataset(columns, encoders, targets, len(table), labels)

@@ -153,13 +153,14 @@ class Predictor:
         return frame
 
     def _status(self, data: Dataset, ledger: Ledger) -> list[str]:
-        bad = ledger.by_row()
+        bad, odd = ledger.by_row(), ledger.by_row(odd=True)
         here = {c: cells.places >= 0 for c, cells in data.columns.items()}
         status = []
         for row in range(data.size):
             broken = {b.column: b.reason for b in bad.get(row, [])}
             gone = [c for c in here if not here[c][row] and c not in broken]
             parts = [f"bad {c}: {r}" for c, r in broken.items()] + ([f"missing {', '.join(gone)}"] if gone else [])
+            parts += [f"note {b.column}: {b.reason}" for b in odd.get(row, [])]
             if len(gone) + len(broken) == len(here):
                 parts.append("nothing is present, this is the prior")
             status.append("; ".join(parts) or "ok")
@@ -181,9 +182,10 @@ class Predictor:
         full = Table(frame, table.folder, table.name, table.index)
         ledger, encoders = Ledger(), dict(self.model.encoders.items())
         kinds = self.targets if labelled else {}
-        labels = {target: read_labels(full, target, kind, ledger) for target, kind in kinds.items()}
+        how = self.schema.options
+        labels = {target: read_labels(full, target, kind, ledger, how[target]) for target, kind in kinds.items()}
         targets = {target: self.model.heads[target].collate(cells) for target, cells in labels.items()}
-        columns = prepare(full, encoders, store=Store(), ledger=ledger, progress=progress)
+        columns = prepare(full, encoders, store=Store(), ledger=ledger, progress=progress, options=how)
         return Dataset(columns, encoders, targets, len(full), labels), ledger
 
     def summary(self, table: Any = None, *, base: str | Path | None = None) -> str:

@@ -17,37 +17,37 @@ import numpy as np
 from torch import Tensor
 
 from plait.data.ledger import Ledger
-from plait.data.store import Shelf, Store
+from plait.data.store import Pack, Shelf, Store
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.errors import MediaError
 from plait.modalities import modality
 from plait.progress import Bar, Progress
-from plait.types import Batch, Cell, Prepared
+from plait.types import Batch, Cell, Note, Prepared
+
+Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's load
 
 CHUNK = 16  # cells a worker takes at once
+PLAIN = 16_384  # plain cells prepared at once
 PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
 
 
 class ColumnCells:
-    """The prepared cells of one column, by row. Cells live in a list, or memory-mapped on a shelf."""
+    """The prepared cells of one column, by row. Cells live in a pack in memory, or memory-mapped on a shelf."""
 
     def __init__(
-        self,
-        places: np.ndarray,
-        cells: Sequence[Prepared] | None,
-        shelf: Shelf | None = None,
-        keys: Sequence[bytes] = (),
+        self, places: np.ndarray, pack: Pack | None, shelf: Shelf | None = None, keys: Sequence[bytes] = ()
     ) -> None:
         self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
-        self._cells, self._shelf, self._keys = cells, shelf, keys
+        self._pack, self._shelf, self._keys = pack, shelf, keys
 
     def rows(self, rows: np.ndarray) -> list[Prepared | None]:
+        """The cells of these rows; None where missing."""
         return [None if p < 0 else self._cell(p) for p in self.places[rows].tolist()]
 
     def _cell(self, place: int) -> Prepared:
-        if self._cells is not None:
-            return self._cells[place]
+        if self._pack is not None:
+            return self._pack.get(place)
         assert self._shelf is not None
         return self._shelf.get(self._keys[place])
 
@@ -56,9 +56,9 @@ class ColumnCells:
         mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)
         for key in self._keys:
             mark.update(key)
-        for cell in self._cells or ():
-            for value in cell.values():
-                mark.update(value.tobytes())
+        for values, offsets in self._pack.fields.values() if self._pack else ():
+            mark.update(values.tobytes())
+            mark.update(offsets.tobytes())
         return mark.hexdigest()
 
 
@@ -80,23 +80,25 @@ class Dataset:
         }
 
 
-def read_cells(table: Table, column: str, kind: str, rows: Sequence[int] | None = None) -> Iterator[Cell]:
+def read_cells(
+    table: Table, column: str, kind: str, rows: Sequence[int] | None = None, options: Options = {}
+) -> Iterator[Cell]:
     """The cells of a column one after the other, read when asked for; None where missing or bad."""
     part, values = modality(kind), table.column(column)
     for row in range(len(values)) if rows is None else rows:
         try:
-            raw = part.load(values[row], table.folder)
+            raw = part.load(values[row], table.folder, **options)
             yield None if raw is None else part.read(raw)
         except MediaError:
             yield None
 
 
-def read_labels(table: Table, column: str, kind: str, ledger: Ledger) -> list[Cell]:
+def read_labels(table: Table, column: str, kind: str, ledger: Ledger, options: Options = {}) -> list[Cell]:
     """The labels of a target; unreadable ones are noted and count as missing."""
     part, cells = modality(kind), []
     for row, value in enumerate(table.column(column)):
         try:
-            raw = part.load(value, table.folder)
+            raw = part.load(value, table.folder, **options)
             cells.append(None if raw is None else part.read(raw))
         except MediaError as error:
             ledger.note(column, value, [row], str(error))
@@ -107,33 +109,52 @@ def read_labels(table: Table, column: str, kind: str, ledger: Ledger) -> list[Ce
 
 def fingerprint(kind: str, encoder: Encoder) -> str:
     """The name of the shelf that holds cells of this modality prepared this way."""
-    text = json.dumps([kind, encoder.preparation, encoder.enough], sort_keys=True)
+    text = json.dumps([kind, encoder.preparation, encoder.reading], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def prepare(
-    table: Table, encoders: Mapping[str, Encoder], *, store: Store, ledger: Ledger, progress: Progress
+    table: Table,
+    encoders: Mapping[str, Encoder],
+    *,
+    store: Store,
+    ledger: Ledger,
+    progress: Progress,
+    options: Mapping[str, Options] = {},
 ) -> dict[str, ColumnCells]:
-    """Every input column of a table, prepared. Bad cells are entered in the ledger and count as missing."""
+    """Every input column of a table, prepared. Bad cells are entered in the ledger and count as missing. `options`: by
+    column, how its cells are loaded."""
     columns = {}
     for column, encoder in encoders.items():
         work = _prepare_stored if encoder.stored else _prepare_plain
-        columns[column] = work(table, column, encoder, store, ledger, progress)
+        columns[column] = work(_Source(table, column, encoder, options.get(column, {})), store, ledger, progress)
     store.trim(keep=[fingerprint(e.modality, e) for e in encoders.values() if e.stored])
     return columns
 
 
-def _prepare_plain(
-    table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger, progress: Progress
-) -> ColumnCells:
+class _Source:
+    """One column: where its values come from, and how a cell of it is loaded and read."""
+
+    def __init__(self, table: Table, column: str, encoder: Encoder, options: Options) -> None:
+        self.column, self.encoder, self.values = column, encoder, table.column(column)
+        self._folder, self._options, self._part = Path(table.folder), options, modality(encoder.modality)
+
+    def load(self, row: int) -> Any:
+        return self._part.load(self.values[row], self._folder, **self._options)
+
+    def read(self, raw: Any, note: Note) -> Cell:
+        return self._part.read(raw, note=note, **self.encoder.reading)
+
+
+def _prepare_plain(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
     """Cells that are quick to prepare: in memory, in this run."""
-    part, values = modality(encoder.modality), table.column(column)
+    values, column, encoder = source.values, source.column, source.encoder
     places = np.full(len(values), -1, dtype=np.int64)
     distinct: dict[Any, int] = {}
     filled = 0
     for row, value in enumerate(values):
         try:
-            raw = part.load(value, table.folder)
+            raw = source.load(row)
         except MediaError as error:
             ledger.note(column, value, [row], str(error))
             filled += 1
@@ -142,17 +163,26 @@ def _prepare_plain(
             places[row] = distinct.setdefault(raw, len(distinct))
             filled += 1
     ledger.filled[column] = filled
-    return ColumnCells(places, encoder.prepare([part.read(raw) for raw in distinct]) if distinct else [])
+    remarks: dict[int, list[str]] = {}
+    raws, packs = list(distinct), []
+    for start in range(0, len(raws), PLAIN):
+        cells = [
+            source.read(raw, lambda said, i=i: remarks.setdefault(i, []).append(said))  # type: ignore[misc]
+            for i, raw in enumerate(raws[start : start + PLAIN], start)
+        ]
+        packs.append(Pack.of(encoder.prepare(cells)))
+    for place, said in remarks.items():
+        rows = np.flatnonzero(places == place).tolist()
+        ledger.remark(column, values[rows[0]], rows, said)
+    return ColumnCells(places, Pack.joined(packs))
 
 
-def _prepare_stored(
-    table: Table, column: str, encoder: Encoder, store: Store, ledger: Ledger, progress: Progress
-) -> ColumnCells:
+def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
     """Cells that cost: each distinct content once, kept on a shelf."""
-    values = table.column(column)
+    values, column, encoder = source.values, source.column, source.encoder
     where: dict[Any, list[int]] = {}
     for row, value in enumerate(values):
-        where.setdefault(value if isinstance(value, str) else (type(value).__name__, str(value)), []).append(row)
+        where.setdefault(value if isinstance(value, (str, bytes, type(None))) else (row,), []).append(row)
     firsts = [rows[0] for rows in where.values()]
     chunks = [firsts[i : i + CHUNK] for i in range(0, len(firsts), CHUNK)]
     shelf = store.shelf(fingerprint(encoder.modality, encoder))
@@ -161,9 +191,9 @@ def _prepare_stored(
     ledger.filled[column] = 0
     began, before = time.perf_counter(), len(shelf)
     with progress.bar(f"Preparing {column}", len(firsts)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda chunk: _read_chunk(table, column, encoder, shelf, once, chunk), chunks)
+        results = pool.map(lambda chunk: _read_chunk(source, shelf, once, chunk), chunks)
         try:
-            outcomes = list(_shelve(results, shelf, bar))
+            outcomes = list(_shelve(results, shelf, once, bar))
         except BaseException:  # a full disk, Ctrl-C: what is queued is not waited for
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -173,6 +203,7 @@ def _prepare_stored(
         ledger.filled[column] += len(rows)
         if isinstance(outcome, bytes) and outcome not in once.bad:
             places[rows] = keys.setdefault(outcome, len(keys))
+            ledger.remark(column, values[rows[0]], rows, shelf.remarks(outcome))
         else:
             ledger.note(column, values[rows[0]], rows, outcome if isinstance(outcome, str) else once.bad[outcome])
     new = len(shelf) - before
@@ -187,10 +218,12 @@ Outcome = bytes | str | None  # the key of a cell; why it cannot be loaded; or t
 
 
 class _Once:
-    """Which worker reads a content that several cells have: the first that meets it. And which contents are bad."""
+    """Which worker reads a content that several cells have: the first that meets it. Which contents are bad, and which
+    are odd."""
 
     def __init__(self) -> None:
         self.bad: dict[bytes, str] = {}
+        self.odd: dict[bytes, list[str]] = {}
         self._met: set[bytes] = set()
         self._lock = threading.Lock()
 
@@ -201,16 +234,13 @@ class _Once:
             return new
 
 
-def _read_chunk(
-    table: Table, column: str, encoder: Encoder, shelf: Shelf, once: _Once, rows: list[int]
-) -> list[tuple[Outcome, Prepared | None]]:
+def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> list[tuple[Outcome, Prepared | None]]:
     """In a worker: load, and read and prepare what the shelf does not hold yet."""
-    part, values = modality(encoder.modality), table.frame[column]
     outcomes: list[Outcome] = []
     fresh: dict[int, Cell] = {}
     for i, row in enumerate(rows):
         try:
-            raw = part.load(values[row], Path(table.folder))
+            raw = source.load(row)
             key = None if raw is None else hashlib.blake2b(raw, digest_size=16).digest()
         except MediaError as error:
             outcomes.append(str(error))
@@ -218,14 +248,16 @@ def _read_chunk(
         outcomes.append(key)
         if key is not None and key not in shelf and once.first(key):
             try:
-                fresh[i] = part.read(raw, enough=encoder.enough)
+                fresh[i] = source.read(raw, once.odd.setdefault(key, []).append)
             except MediaError as error:
                 once.bad[key] = str(error)
-    prepared = dict(zip(fresh, encoder.prepare(list(fresh.values())))) if fresh else {}
+    prepared = dict(zip(fresh, source.encoder.prepare(list(fresh.values())))) if fresh else {}
     return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]
 
 
-def _shelve(results: Iterator[list[tuple[Outcome, Prepared | None]]], shelf: Shelf, bar: Bar) -> Iterator[Outcome]:
+def _shelve(
+    results: Iterator[list[tuple[Outcome, Prepared | None]]], shelf: Shelf, once: _Once, bar: Bar
+) -> Iterator[Outcome]:
     """Passes outcomes on, writing what was prepared in packs."""
     waiting: dict[bytes, Prepared] = {}
     size, last = 0, time.monotonic()
@@ -237,6 +269,6 @@ def _shelve(results: Iterator[list[tuple[Outcome, Prepared | None]]], shelf: She
             yield outcome
         bar.advance(len(chunk))
         if len(waiting) >= PACK_CELLS or size >= PACK_BYTES or time.monotonic() - last > PACK_SECONDS:
-            shelf.add(list(waiting), list(waiting.values()))
+            shelf.add(list(waiting), list(waiting.values()), once.odd)
             waiting, size, last = {}, 0, time.monotonic()
-    shelf.add(list(waiting), list(waiting.values()))
+    shelf.add(list(waiting), list(waiting.values()), once.odd)

@@ -7,6 +7,7 @@ The legend, used in every docstring:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -29,7 +30,23 @@ class Wave(NamedTuple):
     rate: int  # samples a second
 
 
-Cell = Any  # what a modality's read returns: str, float, RGB uint8 (H, W, 3), Wave, tuple of str; None where missing
+class Clip(NamedTuple):
+    """A video: some of its frames, and its sound track."""
+
+    frames: np.ndarray  # (T, H, W, 3) uint8 RGB, upright
+    times: np.ndarray  # (T,) float64, seconds from the beginning
+    sound: Wave | None = None
+
+
+class Series(NamedTuple):
+    """A time series: channels sampled at times that need not be even."""
+
+    values: np.ndarray  # (T, C) float32; NaN where a channel has a gap
+    times: np.ndarray  # (T,) float64, ascending; the number of the step where no time is given
+
+
+Cell = Any  # what a modality's read returns: str, float, RGB uint8 (H, W, 3), Wave, Clip, Series, or a tuple of such
+Note = Callable[[str], None]  # takes a remark on a cell that is used all the same: "cut after 600 s"
 Prepared = dict[str, "np.ndarray"]  # what an encoder keeps of one cell: small named arrays
 Inputs = dict[str, "Tensor"]  # what an encoder's collate returns for one column of a batch
 Batch = dict[str, dict[str, Any]]  # {"inputs": {column: Inputs}, "targets": {column: Tensor}}

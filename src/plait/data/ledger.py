@@ -1,18 +1,30 @@
-"""Every bad cell by row, column, path and reason. A bad cell counts as missing; nothing about it is silent."""
+"""Every bad cell by row, column, path and reason. A bad cell counts as missing; nothing about it is silent. Cells that
+are used all the same, though something about them is odd, are entered with a remark."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from plait.errors import TooManyBadCellsError
 
 
+def shown(value: Any) -> str:
+    """A cell's value in a few words: a path or text as it is, anything else by its kind and size."""
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        value = value["path"]
+    if isinstance(value, (str, int, float, Path)):
+        return str(value)[:200]
+    size = getattr(value, "shape", None) or (len(value) if isinstance(value, (bytes, list, tuple, dict)) else "")
+    return f"{type(value).__name__} {size}".strip()
+
+
 @dataclass(frozen=True)
 class BadCell:
-    """One cell that could not be read. Rows are counted from 0."""
+    """One cell that could not be read, or was read with a remark. Rows are counted from 0."""
 
     row: int
     column: str
@@ -25,14 +37,19 @@ class BadCell:
 
 @dataclass
 class Ledger:
-    """The bad cells of one table, and how many cells each column holds."""
+    """The bad cells of one table, those with a remark, and how many cells each column holds."""
 
     bad: list[BadCell] = field(default_factory=list)
+    odd: list[BadCell] = field(default_factory=list)  # used, with a remark
     filled: dict[str, int] = field(default_factory=dict)  # column -> cells that are not missing
 
     def note(self, column: str, value: Any, rows: list[int], reason: str) -> None:
         """Enters one bad value and the rows that hold it."""
-        self.bad += [BadCell(row, column, str(value)[:200], reason) for row in rows]
+        self.bad += [BadCell(row, column, shown(value), reason) for row in rows]
+
+    def remark(self, column: str, value: Any, rows: Sequence[int], remarks: Sequence[str]) -> None:
+        """Enters what is odd about one value that is used, and the rows that hold it."""
+        self.odd += [BadCell(row, column, shown(value), "; ".join(remarks)) for row in rows if remarks]
 
     def __len__(self) -> int:
         return len(self.bad)
@@ -40,9 +57,10 @@ class Ledger:
     def __iter__(self) -> Iterator[BadCell]:
         return iter(sorted(self.bad, key=lambda b: (b.row, b.column)))
 
-    def by_row(self) -> dict[int, list[BadCell]]:
+    def by_row(self, *, odd: bool = False) -> dict[int, list[BadCell]]:
+        """Row -> its bad cells, or those with a remark."""
         rows: dict[int, list[BadCell]] = {}
-        for cell in self:
+        for cell in sorted(self.odd, key=lambda b: (b.row, b.column)) if odd else self:
             rows.setdefault(cell.row, []).append(cell)
         return rows
 
@@ -58,9 +76,9 @@ class Ledger:
                     f" (--max-bad): bad cells then count as missing."
                 )
 
-    def first(self, *, column: str | None = None, limit: int = 5) -> str:
-        """The first bad cells, a line each."""
-        cells = [b for b in self if column is None or b.column == column]
+    def first(self, *, column: str | None = None, limit: int = 5, odd: bool = False) -> str:
+        """The first bad cells, or those with a remark, a line each."""
+        cells = [b for b in (self.odd if odd else self) if column is None or b.column == column]
         more = [f"  … and {len(cells) - limit} more"] if len(cells) > limit else []
         return "\n".join([f"  {b}" for b in cells[:limit]] + more)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +24,7 @@ class Column:
     modality: str | None  # None for columns that are not read
     role: str  # one of ROLES
     reason: str
+    options: dict[str, Any] = field(default_factory=dict)  # how its cells are loaded: {"decimal": ","}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Schema:
     def targets(self) -> dict[str, str]:
         """Target column -> modality."""
         return {c.name: c.modality for c in self.columns if c.role == "target" and c.modality}
+
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """Column -> keyword arguments with which its modality loads a cell."""
+        return {c.name: c.options for c in self.columns}
 
     def to_json(self) -> list[dict[str, Any]]:
         return [asdict(c) for c in self.columns]
@@ -117,7 +123,7 @@ def _column(table: Table, name: str, role: str, given: str | None, *, chosen: bo
     best = max(claims, key=lambda m: claims[m].strength)
     if role == "input" and not chosen and (why := _useless(values, best)):
         return Column(name, None, "skip", f"{why}; name it as an input to use it")
-    return Column(name, best, role, claims[best].reason)
+    return Column(name, best, role, claims[best].reason, claims[best].options)
 
 
 def _useless(values: list[Any], kind: str) -> str | None:

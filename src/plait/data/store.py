@@ -2,16 +2,18 @@
 
 A shelf holds what one way of preparing gave: `<root>/<fingerprint>/<pack>/`. A pack is a folder that was renamed into
 place when it was whole: `keys.npy` (n, 16) and, for each field, `<field>.npy` (all cells one after the other along the
-first axis) and `<field>.offsets.npy` (n + 1). A killed preparation leaves whole packs, so the next one goes on there.
+first axis) and `<field>.offsets.npy` (n + 1); `remarks.json` says what was odd about a cell. A killed preparation leaves
+whole packs, so the next one goes on there.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,13 +41,45 @@ def cache_limit() -> int:
         raise PlaitError(f"PLAIT_CACHE_LIMIT is {given!r}; expected a number of GiB.") from None
 
 
+class Pack:
+    """Prepared cells one after the other: field -> (all values along the first axis, offsets (n + 1))."""
+
+    def __init__(self, fields: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        self.fields = fields
+
+    @classmethod
+    def of(cls, cells: Sequence[Prepared]) -> Pack:
+        """Every array must have at least one axis; all but the first axis agree between cells."""
+        return cls(
+            {
+                name: (np.concatenate([c[name] for c in cells]), np.cumsum([0, *(len(c[name]) for c in cells)]))
+                for name in (cells[0] if cells else ())
+            }
+        )
+
+    @classmethod
+    def joined(cls, packs: Sequence[Pack]) -> Pack:
+        """The cells of several packs as one."""
+        fields = {}
+        for name in packs[0].fields if packs else ():
+            starts = np.cumsum([0, *(len(p.fields[name][0]) for p in packs)])
+            offsets = [p.fields[name][1][:-1] + start for p, start in zip(packs, starts)]
+            fields[name] = (np.concatenate([p.fields[name][0] for p in packs]), np.concatenate([*offsets, starts[-1:]]))
+        return cls(fields)
+
+    def get(self, i: int) -> Prepared:
+        """Cell i: views."""
+        return {name: values[offsets[i] : offsets[i + 1]] for name, (values, offsets) in self.fields.items()}
+
+
 class Shelf:
     """The prepared cells of one way of preparing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._where: dict[bytes, tuple[int, int]] = {}
-        self._packs: list[dict[str, tuple[np.ndarray, np.ndarray]]] = []
+        self._packs: list[Pack] = []
+        self._remarks: dict[bytes, tuple[str, ...]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "used").touch()
@@ -66,19 +100,27 @@ class Shelf:
     def get(self, key: bytes) -> Prepared:
         """What was prepared for a key: views into the memory maps."""
         pack, i = self._where[key]
-        return {name: values[offsets[i] : offsets[i + 1]] for name, (values, offsets) in self._packs[pack].items()}
+        return self._packs[pack].get(i)
 
-    def add(self, keys: Sequence[bytes], cells: Sequence[Prepared]) -> None:
-        """Writes one pack. Every array must have at least one axis; all but the first axis agree between cells."""
+    def remarks(self, key: bytes) -> tuple[str, ...]:
+        """What was odd about a cell when it was read."""
+        return self._remarks.get(key, ())
+
+    def add(
+        self, keys: Sequence[bytes], cells: Sequence[Prepared], remarks: Mapping[bytes, Sequence[str]] = {}
+    ) -> None:
+        """Writes one pack."""
         if not keys:
             return
         part = self.folder / f"part-{uuid.uuid4().hex}"
         try:
             part.mkdir()
             np.save(part / "keys.npy", np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 16))
-            for name in cells[0]:
-                np.save(part / f"{name}.npy", np.concatenate([c[name] for c in cells]))
-                np.save(part / f"{name}.offsets.npy", np.cumsum([0, *(len(c[name]) for c in cells)]))
+            for name, (values, offsets) in Pack.of(cells).fields.items():
+                np.save(part / f"{name}.npy", values)
+                np.save(part / f"{name}.offsets.npy", offsets)
+            if odd := {key.hex(): list(remarks[key]) for key in keys if remarks.get(key)}:
+                (part / "remarks.json").write_text(json.dumps(odd), encoding="utf-8")
             pack = self.folder / f"pack-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"
             os.rename(part, pack)
         except OSError as error:
@@ -102,12 +144,15 @@ class Shelf:
             }
             if not names or any(len(o) != len(keys) + 1 or o[-1] > len(v) for v, o in fields.values()):
                 raise ValueError("not whole")
+            odd = pack / "remarks.json"
+            remarks = json.loads(odd.read_text("utf-8")) if odd.exists() else {}
         except (FileNotFoundError, ValueError, EOFError):
             shutil.rmtree(pack, ignore_errors=True)  # damaged, e.g. by a power cut: prepared again
             return
         for i, key in enumerate(keys):
             self._where[key.tobytes()] = (len(self._packs), i)
-        self._packs.append(fields)
+        self._packs.append(Pack(fields))
+        self._remarks.update({bytes.fromhex(key): tuple(said) for key, said in remarks.items()})
 
 
 class Store:

@@ -38,7 +38,7 @@ class AudioCNN(Encoder):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.width, self.enough = width, None
+        self.width, self.reading = width, {}
         self.mel = LogMel(
             bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask, band_mask=band_mask
         )

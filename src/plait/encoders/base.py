@@ -18,7 +18,7 @@ class Encoder(nn.Module, ABC):
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens
     preparation: dict[str, Any]  # everything `prepare` depends on, as JSON: equal preparations share their cells
-    enough: int | None  # the resolution above which reading may skip detail
+    reading: dict[str, Any]  # keyword arguments of its modality's `read`: what it needs of a cell, as JSON
 
     @classmethod
     @abstractmethod

@@ -26,7 +26,7 @@ class CategoryEmbedding(Encoder):
 
     def __init__(self, *, names: list[str], width: int = 32, hide: float = 0.05) -> None:
         super().__init__()
-        self.width, self.enough, self.hide = width, None, hide
+        self.width, self.reading, self.hide = width, {}, hide
         self.places = {n: i + 1 for i, n in enumerate(names)}
         self.preparation = {"kind": "category", "names": list(names)}
         self.embed = nn.Embedding(len(names) + 1, width)

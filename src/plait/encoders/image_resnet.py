@@ -37,7 +37,7 @@ class ImageResNet(Encoder):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.width, self.enough = width, size
+        self.width, self.reading = width, {"enough": size}
         self.pictures = Pictures(size=size, fit=fit, crop=crop, flip=flip, rotate=rotate, colour=colour)
         self.preparation = self.pictures.preparation
         steps = [channels, 2 * channels, 4 * channels, width]

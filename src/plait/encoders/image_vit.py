@@ -37,7 +37,7 @@ class ImageViT(Encoder):
         super().__init__()
         assert size % patch == 0, f"size {size} is not a multiple of patch {patch}"
         assert width % 4 == 0, f"width {width} is not a multiple of 4"
-        self.width, self.enough = width, size
+        self.width, self.reading = width, {"enough": size}
         self.pictures = Pictures(size=size, fit=fit, crop=0.2, flip=flip, rotate=rotate, colour=0.2)
         self.preparation = self.pictures.preparation
         self.patch = nn.Conv2d(3, width, patch, patch)

@@ -25,7 +25,7 @@ class LabelsEmbedding(Encoder):
 
     def __init__(self, *, names: list[str], width: int = 32, hide: float = 0.1) -> None:
         super().__init__()
-        self.width, self.enough, self.hide = width, None, hide
+        self.width, self.reading, self.hide = width, {}, hide
         self.places = {n: i + 3 for i, n in enumerate(names)}
         self.preparation = {"kind": "labels", "names": list(names)}
         self.embed = nn.Embedding(len(names) + 3, width, padding_idx=PAD)

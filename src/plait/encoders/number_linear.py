@@ -20,7 +20,7 @@ class NumberLinear(Encoder):
 
     def __init__(self, *, mean: float = 0.0, std: float = 1.0, width: int = 32) -> None:
         super().__init__()
-        self.width, self.enough = width, None
+        self.width, self.reading = width, {}
         self.scale = Scale(mean=mean, std=std)
         self.preparation = self.scale.preparation
         self.out = nn.Linear(1, width)

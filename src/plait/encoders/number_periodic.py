@@ -24,7 +24,7 @@ class NumberPeriodic(Encoder):
         self, *, mean: float = 0.0, std: float = 1.0, width: int = 32, frequencies: int = 16, sigma: float = 0.1
     ) -> None:
         super().__init__()
-        self.width, self.enough = width, None
+        self.width, self.reading = width, {}
         self.scale = Scale(mean=mean, std=std)
         self.preparation = self.scale.preparation
         self.frequency = nn.Parameter(torch.randn(frequencies) * sigma)

@@ -23,7 +23,7 @@ class NumberPiecewise(Encoder):
     def __init__(self, *, edges: list[float], width: int = 32) -> None:
         super().__init__()
         assert len(edges) >= 2 and sorted(set(edges)) == list(edges), "edges must rise and be at least two"
-        self.width, self.enough = width, None
+        self.width, self.reading = width, {}
         self.edges = np.array(edges, dtype=np.float64)
         self.preparation = {"kind": "piecewise", "edges": list(edges)}
         self.out = nn.Sequential(nn.Linear(len(edges) - 1, width), nn.ReLU())

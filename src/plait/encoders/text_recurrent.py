@@ -32,7 +32,7 @@ class TextRecurrent(Encoder):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.width, self.enough = width, None
+        self.width, self.reading = width, {}
         self.subwords = subwords.Subwords(tokenizer=tokenizer, rare=rare, tokens=tokens, hide=hide)
         self.preparation = self.subwords.preparation
         self.embed = nn.Embedding(self.subwords.size, width, padding_idx=subwords.PAD)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, claim_files, load_file
-from plait.types import Wave
+from plait.modalities.base import Claim, Modality, claim_files, load_file, silent
+from plait.types import Note, Wave
 
 MIN_RATE, MAX_RATE = 4_000, 384_000
 MAX_SECONDS = 600
@@ -30,7 +30,7 @@ class Audio(Modality):
     def load(self, value: Any, folder: Path) -> bytes | None:
         return load_file(value, folder, "a sound")
 
-    def read(self, raw: bytes, *, enough: int | None = None) -> Wave:
+    def read(self, raw: bytes, *, note: Note = silent) -> Wave:
         import soundfile
 
         try:

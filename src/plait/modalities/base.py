@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from plait.errors import MediaError
-from plait.types import Cell
+from plait.types import Cell, Note
 
 MAX_FILE_BYTES = 512 * 2**20
 
@@ -24,6 +24,11 @@ class Claim(NamedTuple):
 
     strength: float  # 0..1
     reason: str
+    options: dict[str, Any] = {}  # noqa: RUF012  keyword arguments of `load` for the whole column: {"decimal": ","}
+
+
+def silent(remark: str) -> None:
+    """The note of a reader that nobody listens to."""
 
 
 class Modality(ABC):
@@ -37,12 +42,14 @@ class Modality(ABC):
 
     @abstractmethod
     def load(self, value: Any, folder: Path) -> Any:
-        """What identifies the cell: the bytes of its file, or the plain value. None when missing; raises MediaError."""
+        """What identifies the cell: the bytes of its file, or the plain value. None when missing; raises MediaError.
+        Keyword arguments of a subclass are the options of its claim."""
 
     @abstractmethod
-    def read(self, raw: Any, *, enough: int | None = None) -> Cell:
-        """The canonical cell of what `load` gave. `enough`: a resolution above which detail may be skipped (pixels of
-        the shorter side), for formats that can skip it cheaply. Raises MediaError."""
+    def read(self, raw: Any, *, note: Note = silent) -> Cell:
+        """The canonical cell of what `load` gave. `note` takes remarks on a cell that is used all the same. Keyword
+        arguments of a subclass say what an encoder needs (its `reading`), so that the rest may be skipped. Raises
+        MediaError."""
 
 
 def missing(value: Any) -> bool:

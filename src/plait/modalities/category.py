@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, clean, missing
+from plait.modalities.base import Claim, Modality, clean, missing, silent
+from plait.types import Note
 
 MAX_NAME = 80
 
@@ -38,7 +39,7 @@ class Category(Modality):
             raise MediaError(f"found a {type(value).__name__}, expected one name")
         return name_of(value) or None
 
-    def read(self, raw: str, *, enough: int | None = None) -> str:
+    def read(self, raw: str, *, note: Note = silent) -> str:
         return raw
 
 

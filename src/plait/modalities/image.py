@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, claim_files, load_file, quiet
+from plait.modalities.base import Claim, Modality, claim_files, load_file, quiet, silent
+from plait.types import Note
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # what Pillow may try: never EPS, PSD, FITS, JPEG 2000
 MAX_PIXELS = 50_000_000
@@ -27,7 +28,8 @@ class Image(Modality):
     def load(self, value: Any, folder: Path) -> bytes | None:
         return load_file(value, folder, "a picture")
 
-    def read(self, raw: bytes, *, enough: int | None = None) -> np.ndarray:
+    def read(self, raw: bytes, *, note: Note = silent, enough: int | None = None) -> np.ndarray:
+        """`enough`: pixels of the shorter side above which detail may be skipped."""
         from PIL import Image as Pillow
 
         try:

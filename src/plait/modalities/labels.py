@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, clean, missing
+from plait.modalities.base import Claim, Modality, clean, missing, silent
+from plait.types import Note
 
 
 class Labels(Modality):
@@ -32,7 +33,7 @@ class Labels(Modality):
         except (ValueError, TypeError, RecursionError):
             raise MediaError(f"found {str(value)[:40]!r}, expected a list of names") from None
 
-    def read(self, raw: tuple[str, ...], *, enough: int | None = None) -> tuple[str, ...]:
+    def read(self, raw: tuple[str, ...], *, note: Note = silent) -> tuple[str, ...]:
         return raw
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, missing
+from plait.modalities.base import Claim, Modality, missing, silent
+from plait.types import Note
 
 
 class Number(Modality):
@@ -45,5 +46,5 @@ class Number(Modality):
             raise MediaError("is infinite")
         return number
 
-    def read(self, raw: float, *, enough: int | None = None) -> float:
+    def read(self, raw: float, *, note: Note = silent) -> float:
         return raw

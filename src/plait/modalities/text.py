@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, clean, missing
+from plait.modalities.base import Claim, Modality, clean, missing, silent
+from plait.types import Note
 
 MAX_CHARACTERS = 100_000
 
@@ -30,5 +31,5 @@ class Text(Modality):
             raise MediaError(f"found a {type(value).__name__}, expected one text")
         return str(value)
 
-    def read(self, raw: str, *, enough: int | None = None) -> str:
+    def read(self, raw: str, *, note: Note = silent) -> str:
         return clean(raw[:MAX_CHARACTERS])
