@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from plait import metrics
-from plait.inference import Subset, answers
+from plait.inference import BATCH, Subset, answers
 from plait.model import Model
 from plait.preparation import Dataset
 from plait.types import Cell
@@ -114,7 +114,7 @@ def subsets_of(columns: Sequence[str]) -> list[Subset]:
 
 
 def evaluate(
-    model: Model, data: Dataset, rows: np.ndarray, *, columns: Sequence[str], batch_size: int = 64, seed: int = 0
+    model: Model, data: Dataset, rows: np.ndarray, *, columns: Sequence[str], batch_size: int = BATCH, seed: int = 0
 ) -> Evaluation:
     """Judges a model over the labelled rows among `rows`. `columns`: its inputs, in the order they are to be shown.
     Subsets are seen by masking, from one encoding; all are drawn the same resamples, so their differences are paired."""

@@ -12,6 +12,7 @@ from plait.preparation import Dataset
 from plait.types import Inputs, Tokens
 
 Subset = tuple[str, ...]  # the columns that are seen
+BATCH = 256  # rows at once
 
 
 def to_device(batch: dict[str, Inputs], device: torch.device) -> dict[str, Inputs]:
@@ -25,7 +26,7 @@ def only(streams: dict[str, Tokens], columns: Subset) -> dict[str, Tokens]:
 
 @torch.no_grad()
 def answers(
-    model: Model, data: Dataset, rows: np.ndarray, *, subsets: Sequence[Subset] | None = None, batch_size: int = 64
+    model: Model, data: Dataset, rows: np.ndarray, *, subsets: Sequence[Subset] | None = None, batch_size: int = BATCH
 ) -> dict[Subset, dict[str, np.ndarray]]:
     """{subset: {target: answer (rows, ...)}}, row i being rows[i]. Without `subsets`, all columns as one subset."""
     every = tuple(model.encoders)
@@ -51,7 +52,7 @@ def _join(parts: list[np.ndarray], model: Model, target: str) -> np.ndarray:
 
 
 @torch.no_grad()
-def embeddings(model: Model, data: Dataset, rows: np.ndarray, *, batch_size: int = 64) -> np.ndarray:
+def embeddings(model: Model, data: Dataset, rows: np.ndarray, *, batch_size: int = BATCH) -> np.ndarray:
     """(rows, width): one vector a row, from what is present in it."""
     device = next(model.parameters()).device
     model.eval()

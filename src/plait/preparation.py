@@ -51,6 +51,10 @@ class ColumnCells:
         assert self._shelf is not None
         return self._shelf.get(self._keys[place])
 
+    def packs(self) -> set[str]:
+        """The names of the packs on the shelf that hold these cells."""
+        return self._shelf.packs(self._keys) if self._shelf else set()
+
     def digest(self) -> str:
         """A hash of the content of every row, for telling whether the data of a run have changed."""
         mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)
@@ -128,7 +132,11 @@ def prepare(
     for column, encoder in encoders.items():
         work = _prepare_stored if encoder.stored else _prepare_plain
         columns[column] = work(_Source(table, column, encoder, options.get(column, {})), store, ledger, progress)
-    store.trim(keep=[fingerprint(e.modality, e) for e in encoders.values() if e.stored])
+    used: dict[str, set[str]] = {}
+    for column, encoder in encoders.items():
+        if encoder.stored:
+            used.setdefault(fingerprint(encoder.modality, encoder), set()).update(columns[column].packs())
+    store.trim(keep=used)
     return columns
 
 

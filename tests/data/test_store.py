@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from plait.data import store as module
-from plait.data.store import Shelf, Store, cache_folder, cache_limit
+from plait.data.store import FEW, Shelf, Store, cache_folder, cache_limit
 from plait.errors import OutputError, PlaitError
 from plait.types import Prepared
 
@@ -132,9 +132,32 @@ def test_trimming_never_forgets_what_is_to_be_kept(tmp_path: Path) -> None:
     store = shelves(tmp_path, {"a": 100, "b": 200, "c": 300})
     open_cell = store.shelf("b").get(key(0))["x"]
     os.utime(tmp_path / "b" / "used", (200, 200))
-    store.trim(keep=["a"])
-    assert list(store.sizes()) == ["a"]
+    store.trim(keep={"a": store.shelf("a").packs([key(0)])})
+    assert list(store.sizes()) == ["a"] and key(0) in store.shelf("a")
     assert open_cell.sum() == 0  # open memory maps stay readable
+
+
+def test_trimming_forgets_the_oldest_packs_of_a_shelf_in_use(tmp_path: Path) -> None:
+    store = Store(tmp_path, limit=2 * 10**6 + 10**5)
+    shelf = store.shelf("a")
+    for i in range(4):
+        shelf.add([key(i)], [{"x": np.full(10**6, i, np.uint8)}])
+    store.trim(keep={"a": shelf.packs([key(0)])})
+    left = store.shelf("a")
+    assert [i for i in range(4) if key(i) in left] == [0, 3]  # 0 is in use, 1 and 2 are the oldest
+    assert shelf.get(key(1))["x"].sum() == 10**6  # open memory maps stay readable
+
+
+def test_many_small_packs_become_one(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "f")
+    for i in range(FEW + 1):
+        shelf.add([key(i)], [cell(i)], {key(i): ["odd"]} if i == 3 else {})
+    assert len(list((tmp_path / "f").glob("pack-*"))) == FEW + 1
+    tidied = Shelf(tmp_path / "f")
+    assert len(list((tmp_path / "f").glob("pack-*"))) == 1
+    for found in (shelf, tidied, Shelf(tmp_path / "f")):  # who has the old ones open can go on reading
+        assert len(found) == FEW + 1 and all(same(found.get(key(i)), cell(i)) for i in range(FEW + 1))
+    assert Shelf(tmp_path / "f").remarks(key(3)) == ("odd",) and Shelf(tmp_path / "f").remarks(key(4)) == ()
 
 
 def test_clearing_leaves_what_is_not_ours(tmp_path: Path) -> None:

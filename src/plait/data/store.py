@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from plait.errors import OutputError, PlaitError
 from plait.types import Prepared
 
 DEFAULT_LIMIT = 20 * 2**30
+SMALL, FEW = 512, 32  # more than FEW packs of fewer than SMALL cells, as single predictions leave them, become one
 
 
 def cache_folder() -> Path:
@@ -79,6 +80,7 @@ class Shelf:
         self.folder = folder
         self._where: dict[bytes, tuple[int, int]] = {}
         self._packs: list[Pack] = []
+        self._names: list[str] = []
         self._remarks: dict[bytes, tuple[str, ...]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +92,7 @@ class Shelf:
             ) from None
         for pack in sorted(p for p in folder.iterdir() if p.name.startswith("pack-")):
             self._open(pack)
+        self._tidy()
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._where
@@ -101,6 +104,10 @@ class Shelf:
         """What was prepared for a key: views into the memory maps."""
         pack, i = self._where[key]
         return self._packs[pack].get(i)
+
+    def packs(self, keys: Iterable[bytes]) -> set[str]:
+        """The names of the packs that hold these cells."""
+        return {self._names[self._where[key][0]] for key in keys}
 
     def remarks(self, key: bytes) -> tuple[str, ...]:
         """What was odd about a cell when it was read."""
@@ -131,6 +138,19 @@ class Shelf:
             ) from None
         self._open(pack)
 
+    def _tidy(self) -> None:
+        """Makes one pack of many small ones. Whoever has the old ones mapped can go on reading them."""
+        small: dict[int, list[tuple[int, bytes]]] = {}
+        for key, (pack, i) in self._where.items():
+            small.setdefault(pack, []).append((i, key))
+        small = {pack: held for pack, held in small.items() if len(held) < SMALL}
+        if len(small) <= FEW:
+            return
+        keys = [key for held in small.values() for _, key in sorted(held)]
+        self.add(keys, [self.get(key) for key in keys], self._remarks)
+        for pack in small:
+            shutil.rmtree(self.folder / self._names[pack], ignore_errors=True)
+
     def _open(self, pack: Path) -> None:
         try:
             keys = np.load(pack / "keys.npy", allow_pickle=False)
@@ -152,6 +172,7 @@ class Shelf:
         for i, key in enumerate(keys):
             self._where[key.tobytes()] = (len(self._packs), i)
         self._packs.append(Pack(fields))
+        self._names.append(pack.name)
         self._remarks.update({bytes.fromhex(key): tuple(said) for key, said in remarks.items()})
 
 
@@ -173,16 +194,18 @@ class Store:
                 used[mark.parent] = mark.stat().st_mtime
         return {shelf.name: _size(shelf) for shelf in sorted(used, key=lambda s: used[s])}
 
-    def trim(self, keep: Iterable[str] = ()) -> int:
-        """Forgets shelves until the limit is met, never one of `keep`; returns the bytes freed. Memory maps that are
-        open stay readable."""
-        sizes, kept, freed = self.sizes(), set(keep), 0
-        for name, size in sizes.items():
-            if sum(sizes.values()) - freed <= self.limit:
+    def trim(self, keep: Mapping[str, Collection[str]] = {}) -> int:
+        """Forgets shelves, then single packs, the oldest first, until the limit is met; never the packs that `keep`
+        names (fingerprint -> names). Returns the bytes freed. Memory maps that are open stay readable."""
+        sizes, freed = self.sizes(), 0
+        held = sum(sizes.values())
+        packs = sorted(p for name in keep for p in (self.root / name).glob("pack-*") if p.name not in keep[name])
+        for place in [*(self.root / name for name in sizes if name not in keep), *sorted(packs, key=lambda p: p.name)]:
+            if held - freed <= self.limit:
                 break
-            if name not in kept:
-                shutil.rmtree(self.root / name, ignore_errors=True)
-                freed += size
+            size = _size(place)
+            shutil.rmtree(place, ignore_errors=True)
+            freed += size
         return freed
 
     def clear(self) -> int:
