@@ -13,12 +13,14 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from plait.errors import FetchError, OutputError
-from plait.samples import countries, run, staged, stamps
+from plait.modalities import modality
+from plait.samples import countries, debian, prompts, run, staged, stamps
 
 PENGUIN = """A penguin: "brr".
 ca@valencia.utf8=Un pingüí.
@@ -158,12 +160,15 @@ def test_what_stands_in_the_way_is_not_touched(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"] and (tmp_path / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("module, name", [(stamps, "stamps.csv"), (countries, "countries.csv")])
-def test_a_table_that_is_there_is_returned_and_one_that_breaks_is_not(module, name, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "module, runs, name",
+    [(stamps, debian, "stamps.csv"), (prompts, debian, "prompts.csv"), (countries, countries, "countries.csv")],
+)
+def test_a_table_that_is_there_is_returned_and_one_that_breaks_is_not(module, runs, name, tmp_path, monkeypatch):
     def broken(command, *, cwd):
         raise FetchError("no network")
 
-    monkeypatch.setattr(module, "run", broken)
+    monkeypatch.setattr(runs, "run", broken)
     monkeypatch.setattr(shutil, "which", lambda tool: tool)
     with pytest.raises(FetchError, match="no network"):
         module.build(tmp_path / "out", log=silent)
@@ -190,13 +195,13 @@ def test_root_refreshes_a_missing_index_once(user, commands, tmp_path, monkeypat
         if command[1] == "download":
             (cwd / f"{stamps.PACKAGE}_1_all.deb").touch()
 
-    monkeypatch.setattr(stamps, "run", apt)
-    monkeypatch.setattr(stamps.os, "geteuid", lambda: user)
+    monkeypatch.setattr(debian, "run", apt)
+    monkeypatch.setattr(debian.os, "geteuid", lambda: user)
     if user:
         with pytest.raises(FetchError, match="`apt-get update` as root"):
-            stamps.download(tmp_path, silent)
+            debian.download(stamps.PACKAGE, tmp_path, silent)
     else:
-        assert stamps.download(tmp_path, silent) == tmp_path / f"{stamps.PACKAGE}_1_all.deb"
+        assert debian.download(stamps.PACKAGE, tmp_path, silent) == tmp_path / f"{stamps.PACKAGE}_1_all.deb"
     assert said == commands
 
 
@@ -212,7 +217,7 @@ def test_only_regular_files_inside_are_taken_from_the_archive(tmp_path: Path) ->
             member.type, member.linkname = kind, "a b.txt"
             archive.addfile(member)
     held.seek(0)
-    stamps.extract(held, tmp_path / "in" / "tree")
+    debian.extract(held, tmp_path / "in" / "tree")
     assert [p for p in tmp_path.rglob("*") if not p.is_dir()] == [tmp_path / "in" / "tree" / "usr" / "a b.txt"]
     assert (tmp_path / "in" / "tree" / "usr" / "a b.txt").read_bytes() == b"abc"
 
@@ -225,14 +230,16 @@ def test_a_package_is_unpacked_and_a_file_that_is_none_is_an_error(tmp_path: Pat
     )
     (tmp_path / "made" / "file").write_text("content")
     run(["dpkg-deb", "--build", "made", "made.deb"], cwd=tmp_path)
-    stamps.unpack(tmp_path / "made.deb", tmp_path / "tree")
+    debian.unpack(tmp_path / "made.deb", tmp_path / "tree")
     assert [p.name for p in (tmp_path / "tree").iterdir()] == ["file"]
-    assert "Version: 7\n" in stamps.source(tmp_path / "made.deb", "License: GPL-2\n", silent)
+    assert "Version: 7\n" in debian.source(
+        tmp_path / "made.deb", "License: GPL-2\n", "Made: all", tested="7", log=silent
+    )
     whole = (tmp_path / "made.deb").read_bytes()
     for bad in (b"<html>not found</html>", whole[: -len(whole) // 8]):
         (tmp_path / "bad.deb").write_bytes(bad)
         with pytest.raises(FetchError, match=r"bad\.deb cannot be unpacked .*: dpkg-deb.* unexpected end of file"):
-            stamps.unpack(tmp_path / "bad.deb", tmp_path / "tree")
+            debian.unpack(tmp_path / "bad.deb", tmp_path / "tree")
 
 
 def test_a_failing_command_is_quoted_with_its_last_line(tmp_path: Path) -> None:
@@ -321,6 +328,26 @@ def test_importing_the_samples_loads_no_heavy_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["plait"]
+
+
+def test_the_words_of_prompts_leave_out_what_is_no_speech() -> None:
+    text = (
+        "; by X\n\na: One.\nb: [a tone]\nc/d: Two [beep] three: four.\nsilence/1: (1 second of silence)\nnot a line\n"
+    )
+    assert prompts.read_words(text) == {"a": "One.", "c/d": "Two three: four."}
+
+
+@pytest.mark.slow
+def test_the_real_prompts_are_sound_and_have_their_words(tmp_path: Path) -> None:
+    if shutil.which("apt-get") is None:
+        pytest.skip("apt-get is not on this machine: the prompts come as Debian packages")
+    rows = read(prompts.build(tmp_path / "prompts", log=silent))
+    assert len(rows) == 568 and sum(bool(r["text"]) for r in rows) == 553
+    assert {r["kind"] for r in rows if not r["text"]} == {"prompt", "silence"}
+    heard = {r["id"]: modality("audio").read((tmp_path / "prompts" / r["sound"]).read_bytes()) for r in rows}
+    assert {wave.rate for wave in heard.values()} == {8000}
+    assert np.abs(heard["silence/1"].samples).max() < 1e-3 < np.abs(heard["vm-from"].samples).max()
+    assert prompts.build(tmp_path / "prompts", log=silent) == tmp_path / "prompts" / "prompts.csv"
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,15 @@ From the Debian package tuxpaint-stamps-default (GPL-2), which is fetched and un
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import shutil
 import struct
-import subprocess
-import tarfile
 import time
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plait.errors import FetchError
-from plait.samples import run, staged, write_table
+from plait.samples import debian, staged, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,93 +36,27 @@ def build(folder: str | Path, *, log: Callable[[str], None] = print) -> Path:
     table = folder / "stamps.csv"
     if table.exists():
         return table
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise FetchError(
-                f"{PACKAGE} comes through apt, and {tool} is not on this machine. Build the table on "
-                f"Debian or Ubuntu and copy the folder, or use plait.samples.countries, which needs pip."
-            )
+    debian.need_tools(
+        PACKAGE,
+        "Build the table on Debian or Ubuntu and copy the folder, or use plait.samples.countries, which needs pip.",
+    )
     start = time.perf_counter()
     with staged(folder) as part:
         work = part / "work"
         work.mkdir()
         log(f"stamps: fetching {PACKAGE} (161 MB) with apt-get")
-        deb = download(work, log)
+        deb = debian.download(PACKAGE, work, log)
         log("stamps: unpacking")
-        unpack(deb, work / "tree")
+        debian.unpack(deb, work / "tree")
         rows = assemble(work / "tree" / "usr" / "share" / "tuxpaint" / "stamps", part)
         copyright_file = work / "tree" / "usr" / "share" / "doc" / PACKAGE / "copyright"
-        (part / "SOURCE.txt").write_text(source(deb, copyright_file.read_text(encoding="utf-8"), log), encoding="utf-8")
+        made = "Unchanged: pictures and sounds under media/. Made by plait: stamps.csv, from names and .txt files."
+        text = debian.source(deb, copyright_file.read_text(encoding="utf-8"), made, tested=TESTED, log=log)
+        (part / "SOURCE.txt").write_text(text, encoding="utf-8")
         shutil.rmtree(work)
     pictures = sum(bool(row["image"]) for row in rows)
     log(f"stamps: {len(rows)} rows, {pictures} with a picture, in {time.perf_counter() - start:.0f} s")
     return table
-
-
-def download(work: Path, log: Callable[[str], None]) -> Path:
-    """The .deb, fetched into `work`. If that fails and we are root, the package index is refreshed once."""
-    command = ["apt-get", "download", PACKAGE]
-    try:
-        run(command, cwd=work)
-    except FetchError as error:
-        if os.geteuid() != 0:
-            raise FetchError(f"{error} If the package index is missing, run `apt-get update` as root.") from None
-        log("stamps: refreshing the package index with apt-get update")
-        run(["apt-get", "update"], cwd=work)
-        run(command, cwd=work)
-    debs = sorted(work.glob(f"{PACKAGE}_*.deb"))
-    if len(debs) != 1:
-        raise FetchError(f"`{' '.join(command)}` left {len(debs)} files, expected one .deb.")
-    return debs[0]
-
-
-def unpack(deb: Path, tree: Path) -> None:
-    """The regular files of a package, written below `tree`. dpkg-deb writes to a pipe and so cannot outlive us."""
-    command = ["dpkg-deb", "--fsys-tarfile", str(deb)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout and process.stderr
-        try:
-            extract(process.stdout, tree)
-            process.stdout.read()  # the padding behind the archive
-        except tarfile.TarError as error:
-            process.stdout.close()  # or it would wait for us to read on
-            said = process.stderr.read().decode(errors="replace").partition("\n")[0]
-            raise FetchError(f"{deb.name} cannot be unpacked ({error}): {said}") from None
-    if process.returncode:
-        raise FetchError(f"`{' '.join(command)}` failed ({process.returncode}).")
-
-
-def extract(stream: IO[bytes], tree: Path) -> None:
-    """The regular files of a tar stream, written below `tree`; links, devices and paths that lead outside are not."""
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
-        for member in archive:
-            path = PurePosixPath(member.name)
-            content = archive.extractfile(member) if member.isreg() else None
-            if content is None or path.is_absolute() or ".." in path.parts:
-                continue
-            target = tree / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as file:
-                shutil.copyfileobj(content, file)
-
-
-def source(deb: Path, copyright_text: str, log: Callable[[str], None]) -> str:
-    """What SOURCE.txt says: package, version, sha256, licence, and the package's own copyright file."""
-    version = run(["dpkg-deb", "--field", deb, "Version"], cwd=deb.parent).strip()
-    if version != TESTED:
-        log(f"stamps: the package is {version}; the counts in the documentation are those of {TESTED}")
-    with deb.open("rb") as file:
-        sha256 = hashlib.sha256()
-        for block in iter(lambda: file.read(1 << 20), b""):
-            sha256.update(block)
-    licences = sorted(set(re.findall(r"^License: *(\S.*)$", copyright_text, re.MULTILINE)))
-    return (
-        f"Package: {PACKAGE} (Debian)\nVersion: {version}\nsha256 of the .deb: {sha256.hexdigest()}\n"
-        f"Licence: {', '.join(licences)}\n\n"
-        f"Fetched at run time by plait.samples.stamps with `apt-get download`; plait does not carry these files.\n"
-        f"Unchanged: pictures and sounds under media/. Made by plait: stamps.csv, from names and .txt files.\n\n"
-        f"The package's copyright file:\n\n{copyright_text}"
-    )
 
 
 def assemble(stamps: Path, folder: Path) -> list[dict[str, str]]:
