@@ -13,6 +13,10 @@ import pandas as pd
 import pytest
 from tests import toy
 
+from plait.cli.output import write_frame
+from plait.data.table import read_table
+from plait.modalities import modality
+
 PLAIT = [sys.executable, "-c", "from plait.cli import main; main()"]
 
 
@@ -83,6 +87,16 @@ def test_fit_predict_evaluate_summary(tmp_path: Path) -> None:
     judged = json.loads(call("evaluate", tmp_path / "m", table, "--json").stdout)
     assert judged["rows"] == 45 and len(judged["targets"]["kind"]["subsets"]) == 16
     assert "step by step" in call("summary", tmp_path / "m", table).stdout
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_sets_of_labels_are_read_back_as_they_were_written(tmp_path: Path, suffix: str) -> None:
+    sets = [["a", "b, c"], [], ['"quoted"', "中文"]]
+    frame = pd.DataFrame({"tags": pd.Series(sets, dtype=object), "status": ["ok"] * 3})
+    write_frame(frame, tmp_path / f"out{suffix}")
+    table = read_table(tmp_path / f"out{suffix}")
+    cells = [modality("labels").load(v, tmp_path) for v in table.column("tags")]
+    assert cells == [tuple(sorted(s)) for s in sets]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,10 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
             frame.to_parquet(part, index=False)
         elif path.suffix == ".jsonl":
             frame.to_json(part, orient="records", lines=True, force_ascii=False)
-        else:
-            frame.to_csv(part, index=False)
+        else:  # a set of labels as JSON: it is read back as one
+            frame.map(lambda v: json.dumps(list(v), ensure_ascii=False) if isinstance(v, (list, tuple)) else v).to_csv(
+                part, index=False
+            )
         os.replace(part, path)
     except OSError as error:
         part.unlink(missing_ok=True)
