@@ -31,7 +31,7 @@ opened: list[str] | None = None  # the media files opened while this is a list
 
 
 def _watch(event: str, args: tuple[Any, ...]) -> None:
-    if opened is not None and event == "open" and args[1] and str(args[0]).endswith((".png", ".wav", ".ogg")):
+    if opened is not None and event == "open" and str(args[0]).endswith((".png", ".wav", ".ogg")):
         opened.append(str(args[0]))  # os.open within open tells of itself too, without a mode
 
 

@@ -28,6 +28,7 @@ from plait.types import Batch, Cell, Note, Prepared
 Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's load
 
 CHUNK = 16  # cells a worker takes at once
+HELD_BYTES = 64 * 2**20  # of cells that a worker has read and not yet prepared
 PLAIN = 16_384  # plain cells prepared at once
 PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
 
@@ -246,10 +247,11 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
     """In a worker: load, and read and prepare what the shelf does not hold yet."""
     outcomes: list[Outcome] = []
     fresh: dict[int, Cell] = {}
+    prepared: dict[int, Prepared] = {}
     for i, row in enumerate(rows):
         try:
             raw = source.load(row)
-            key = None if raw is None else hashlib.blake2b(raw, digest_size=16).digest()
+            key = None if raw is None else hashlib.sha256(raw).digest()[:16]  # chips have instructions for it
         except MediaError as error:
             outcomes.append(str(error))
             continue
@@ -259,8 +261,17 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
                 fresh[i] = source.read(raw, once.odd.setdefault(key, []).append)
             except MediaError as error:
                 once.bad[key] = str(error)
-    prepared = dict(zip(fresh, source.encoder.prepare(list(fresh.values())))) if fresh else {}
+        if sum(map(_size, fresh.values())) > HELD_BYTES:
+            prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
+            fresh = {}
+    if fresh:
+        prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
     return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]
+
+
+def _size(cell: Cell) -> int:
+    """The bytes of the arrays in a cell."""
+    return sum(map(_size, cell)) if isinstance(cell, tuple) else int(getattr(cell, "nbytes", 0))
 
 
 def _shelve(
