@@ -53,6 +53,19 @@ def tone(hertz: float = 440.0, seconds: float = 0.3, rate: int = 16_000, amplitu
     return (amplitude * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
 
 
+def wave(steps: int, seed: int = 0, *, uneven: bool = False, gaps: bool = False) -> Any:
+    """A series of two channels, a random walk and noise, every half second."""
+    from plait.types import Series
+
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal((steps, 2)).astype(np.float32)
+    values = np.stack([5 + noise[:, 0].cumsum(), 100 * noise[:, 1]], 1)
+    if gaps:
+        values[random.random((steps, 2)) < 0.3] = np.nan
+    between = random.exponential(0.5, steps) if uneven else np.full(steps, 0.5)
+    return Series(values, between.cumsum())
+
+
 def encoded(pixels: np.ndarray, kind: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
     """The bytes of a picture file."""
     from PIL import Image
@@ -106,6 +119,14 @@ def media_rows(write: Callable[..., Path]) -> list[dict[str, Any]]:
     return rows
 
 
+def clip(frames: int, height: int, width: int, seed: int = 0, sound: np.ndarray | None = None) -> Any:
+    """A clip as the modality reads it: pictures of random blocks, four a second, and a sound at 16 kHz."""
+    from plait.types import Clip, Wave
+
+    pictures = np.stack([picture(height, width, 100 * seed + i) for i in range(frames)])
+    return Clip(pictures, np.arange(frames) / 4, None if sound is None else Wave(sound, 16_000))
+
+
 def cells_of(kind: str) -> list[Any]:
     """Cells as a modality reads them, short and long ones, some of them missing (None)."""
     from plait.types import Wave
@@ -138,7 +159,34 @@ def cells_of(kind: str) -> list[Any]:
             None,
             Wave(tone(700, 0.9, 8_000), 8_000),
         ],
+        "video": [
+            clip(8, 12, 16, sound=tone(440, 0.5)),
+            None,
+            clip(3, 40, 17, seed=1),
+            clip(1, 1, 1, seed=2, sound=tone(300, 0.003)),
+            clip(8, 9, 70, seed=3, sound=tone(880, 2.5)),
+            None,
+            clip(5, 64, 64, seed=4),
+        ],
+        "images": [
+            (picture(8, 8, 1), picture(40, 17, 2)),
+            None,
+            (picture(1, 1, 3),),
+            tuple(picture(5 + i, 30, 4 + i) for i in range(10)),
+            (picture(64, 64, 5), picture(9, 9, 6), picture(8, 8, 1)),
+            None,
+        ],
+        "texts": [
+            ("a ripe tomato", "the long story of the tomato " * 8),
+            None,
+            ("一个成熟的番茄",),
+            ("",),
+            tuple(f"part {i} of a tomato" for i in range(10)),
+            None,
+        ],
+        "date": [0.0, None, 1_577_934_245.5, -2_208_988_800.0, 4e9, None, 1_600_000_000.0, 1e11],
         "number": [1.5, None, -3.0, 1e6, 0.0, None, 2.25],
         "category": ["a", None, "b", "番茄", "a", None, "c.d"],
         "labels": [("a", "b"), None, ("c",), (), ("a", "b", "c", "番茄"), None, ("b",)],
+        "series": [wave(20, 1), None, wave(63, 2, uneven=True), wave(1, 3), wave(150, 4), None, wave(31, 5, gaps=True)],
     }[kind]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,22 @@ def test_groups_do_not_cross_parts_and_splits_repeat(frame: pd.DataFrame, tmp_pa
     assert splits[0].equals(splits[1])
     assert splits[0].groupby(frame["house"])["part"].nunique().max() == 1
     assert set(splits[0]["part"]) == {"train", "valid", "test"}
+
+
+def test_a_folder_for_each_class_is_a_table_and_its_splits_are_kept(tmp_path: Path) -> None:
+    frame = pd.read_csv(toy.make(tmp_path / "toy", 24))
+    for i, row in frame.iterrows():
+        place = tmp_path / "root" / ("test" if i % 4 == 0 else "train") / row.kind
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / "toy" / row.picture, place / f"{i}.png")
+    (tmp_path / "root" / "README.md").write_text("about")
+    model = plait.fit(tmp_path / "root", "label", encoders={"image": toy.TINY["picture"]}, epochs=2, quiet=True)
+    assert model.inputs == {"image": "image"} and model.record["parts"] == [18, 0, 6]
+    drawn = {"column": "", "valid": 0.25, "test": 0.25}
+    options = {"inputs": ["image"], "encoders": {"image": toy.TINY["picture"]}, "epochs": 1, "quiet": True}
+    assert plait.fit(tmp_path / "root", "label", split=drawn, **options).record["parts"] == [12, 6, 6]
+    answer = model.predict(tmp_path / "root")
+    assert len(answer) == 24 and set(answer["status"]) == {"ok"}
 
 
 def test_odd_column_names_work(frame: pd.DataFrame, tmp_path: Path) -> None:

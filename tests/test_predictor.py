@@ -144,7 +144,7 @@ def test_a_newer_format_and_foreign_names_are_refused(fitted: tuple[Any, Path], 
         [
             ({"format": 99}, "Update plait"),
             ({"spec": {**about["spec"], "fusion": {"name": "os:system"}}}, "Unknown fusion"),
-            ({"spec": {**about["spec"], "width": 7}}, "not a plait model"),
+            ({"spec": {**about["spec"], "width": 7}}, "does not fit plait.json"),
             ({"spec": []}, "not a plait model"),
         ]
     ):

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plait.errors import PlaitError as PlaitError
     from plait.fitting import fit as fit
+    from plait.inspection import Inspection as Inspection
+    from plait.inspection import inspect as inspect
     from plait.predictor import Predictor as Predictor
     from plait.predictor import load as load
     from plait.types import Tokens as Tokens
@@ -12,13 +14,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Inspection": "plait.inspection",
     "PlaitError": "plait.errors",
     "Predictor": "plait.predictor",
     "Tokens": "plait.types",
     "fit": "plait.fitting",
+    "inspect": "plait.inspection",
     "load": "plait.predictor",
 }
-__all__ = ["PlaitError", "Predictor", "Tokens", "fit", "load"]
+__all__ = ["Inspection", "PlaitError", "Predictor", "Tokens", "fit", "inspect", "load"]
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: `import plait` stays free of torch

@@ -6,7 +6,9 @@ PlaitError                    everything plait raises on purpose; the command li
 ├── MediaError                one cell that cannot be read; collected in the ledger, never fatal by itself
 ├── TooManyBadCellsError      more broken cells than allowed, found before training
 ├── ModelFormatError          a model folder that is not whole, not ours, or changed since it was written
-├── OutputError               a place that cannot be written: name taken, read-only, disk full
+├── OutputError               a place that cannot be written: name taken, read-only
+│   ├── DiskFullError         no space for a file; carries its path, the bytes needed and the bytes free
+│   └── RunLockedError        another process is fitting into the same folder; names its process and machine
 ├── DataChangedError          an interrupted run met other data, options or seed than it was started with
 ├── TrainingError             the numbers of a run broke: a loss that is not finite
 ├── FetchError                something to be fetched that cannot be had here
@@ -45,6 +47,20 @@ class ModelFormatError(PlaitError):
 
 class OutputError(PlaitError):
     """The output cannot be written where it was asked for."""
+
+    model: object = None  # the fitted Predictor, where training was over: error.model.save(elsewhere)
+
+
+class DiskFullError(OutputError):
+    """There is no space for what is to be written."""
+
+    def __init__(self, message: str, *, path: str, needed: int, free: int | None) -> None:
+        super().__init__(message)
+        self.path, self.needed, self.free = path, needed, free  # bytes
+
+
+class RunLockedError(OutputError):
+    """Another process is fitting into the same folder."""
 
 
 class DataChangedError(PlaitError):

@@ -49,6 +49,7 @@ class Evaluation:
     size: int
     targets: dict[str, Judged] = field(default_factory=dict)
     bad_cells: list[dict[str, Any]] = field(default_factory=list)
+    drift: dict[str, float] = field(default_factory=dict)  # column -> AUC of telling these rows from the training rows
 
     def __getitem__(self, target: str) -> dict[str, float | None]:
         """The values of a target's metrics, from all columns."""
@@ -61,6 +62,7 @@ class Evaluation:
             "rows": self.size,
             "columns": self.columns,
             "bad_cells": self.bad_cells,
+            "drift": self.drift,
             "targets": {
                 t: {
                     "modality": j.modality,

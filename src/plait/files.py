@@ -1,85 +1,135 @@
-"""Folders that are written whole or not at all: a temporary folder, a manifest of hashes, one rename."""
+"""Folders that are written whole or not at all, and read only as they were written: a manifest of hashes, one move."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
-import uuid
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from plait.errors import ModelFormatError, OutputError
+from plait import moves
+from plait.errors import DiskFullError, ModelFormatError, OutputError
 
 MANIFEST = "manifest.json"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_TRIES = 20  # while others replace the folder again and again
+AS_IT_STANDS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link is followed, no pipe waited for
 
 
 def write_set(folder: Path, contents: Mapping[str, bytes], *, replace: bool = False) -> None:
-    """Writes a folder of files and its manifest as one atomic set: a kill at any time leaves the old folder, the new
-    one, or none. Raises OutputError."""
-    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
+    """Writes a folder of files and its manifest as one atomic set: a kill at any time leaves the old folder or the new
+    one. Raises OutputError."""
+    part = moves.beside(folder, "part")
     try:
         part.mkdir(parents=True)
-        for name, content in sorted(contents.items()):
-            (part / name).parent.mkdir(parents=True, exist_ok=True)
-            _write(part / name, content)
-        _write(part / MANIFEST, _manifest(contents))
-        for parent in {(part / name).parent for name in contents} | {part}:
-            _sync_folder(parent)
-        _move(part, folder, replace=replace)
+        moves.sweep(folder.parent, folder.name)
+        with moves.held(part):
+            for name, content in sorted(contents.items()):
+                (part / name).parent.mkdir(parents=True, exist_ok=True)
+                _write(part / name, content)
+            _write(part / MANIFEST, _manifest(contents))
+            for parent in {(part / name).parent for name in contents} | {part}:
+                _sync_folder(parent)
+            moves.put(part, folder, replace=replace)
+        _sync_folder(folder.parent)
+        shutil.rmtree(part, ignore_errors=True)  # what the folder held before
+    except FileExistsError:
+        shutil.rmtree(part, ignore_errors=True)
+        raise OutputError(
+            f"{folder} exists already. Choose another name, or allow it to be replaced with overwrite=True."
+        ) from None
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)
-        raise OutputError(f"Cannot write {folder}: {error.strerror}. {_space(folder, contents)}") from None
+        raise refusal(folder, error, sum(map(len, contents.values()))) from None
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
 
 
-def _move(part: Path, folder: Path, *, replace: bool) -> None:
-    old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.old")
-    if folder.exists():
-        if not replace:
-            raise OutputError(f"{folder} exists already. Choose another name, or allow it to be replaced.")
-        os.rename(folder, old)
-    try:
-        os.rename(part, folder)
-    except BaseException:
-        if old.exists():
-            os.rename(old, folder)
-        raise
-    _sync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+def refusal(place: Path, error: OSError, needed: int) -> OutputError:
+    """The error for a place that could not be written. `needed`: bytes."""
+    free = free_bytes(place)
+    message = f"Cannot write {place}: {error.strerror}."
+    if error.errno not in FULL:
+        return OutputError(f"{message} Choose another place with out= (--out).")
+    shown = "an unknown number of" if free is None else f"{free:,}"
+    return DiskFullError(
+        f"{message} It needs {needed:,} bytes; {shown} bytes are free. Free some space, or choose another place.",
+        path=str(place),
+        needed=needed,
+        free=free,
+    )
+
+
+def check_room(place: Path, needed: int, *, what: str) -> None:
+    """Raises DiskFullError when fewer than `needed` bytes are free where `place` is, or would be."""
+    free = free_bytes(place)
+    if free is not None and free < needed:
+        raise DiskFullError(
+            f"{what} in {place} will take about {needed:,} bytes; {free:,} are free. Free some space, or choose another "
+            f"place with out= (--out).",
+            path=str(place),
+            needed=needed,
+            free=free,
+        )
+
+
+def free_bytes(place: Path) -> int | None:
+    """The bytes that are free where `place` is, or would be."""
+    with suppress(OSError, StopIteration):
+        return shutil.disk_usage(next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())).free
+    return None
 
 
 def read_set(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, each checked against the manifest. Raises ModelFormatError."""
+    """Every file of a folder, each checked against the manifest. A folder that is replaced while it is read is read
+    again, so that old and new are never mixed. Raises ModelFormatError."""
+    for _ in range(READ_TRIES):
+        moves.settle(folder)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ModelFormatError(
+                f"{folder} is not a folder that plait has written: it cannot be opened ({error.strerror})."
+            ) from None
+        try:
+            return _read(descriptor, folder)
+        except ModelFormatError:
+            if _still(descriptor, folder):
+                raise
+        finally:
+            os.close(descriptor)
+    raise ModelFormatError(f"{folder} is being replaced again and again. Wait until that is over.")
+
+
+def _still(descriptor: int, folder: Path) -> bool:
+    """Whether `folder` is still the one that was opened."""
     try:
-        raw = (folder / MANIFEST).read_bytes()
-    except OSError as error:
-        raise ModelFormatError(
-            f"{folder} is not a folder that plait has written: {MANIFEST} cannot be read ({error.strerror})."
-        ) from None
+        return os.path.samestat(os.fstat(descriptor), os.stat(folder))
+    except OSError:
+        return False
+
+
+def _read(descriptor: int, folder: Path) -> dict[str, bytes]:
+    raw = _content(descriptor, MANIFEST, folder, "is not a folder that plait has written")
     try:
         hashes = json.loads(raw)["sha256"]
-        names = list(hashes)
         fine = all(isinstance(n, str) and isinstance(h, str) for n, h in hashes.items())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise ModelFormatError(f"{folder / MANIFEST} is damaged: it does not list hashes of files.") from None
-    if not fine or any(Path(n).is_absolute() or ".." in Path(n).parts for n in names):
+    if not fine or not all(_inside(name) for name in hashes):
         raise ModelFormatError(f"{folder / MANIFEST} names files outside of the folder.")
     contents = {}
-    for name in names:
-        path = folder / name
-        try:
-            if path.is_symlink() or not path.is_file():
-                raise ModelFormatError(f"{path} is missing or not a regular file.")
-            contents[name] = path.read_bytes()
-        except OSError as error:
-            raise ModelFormatError(f"{path} cannot be read: {error.strerror}.") from None
-        if hashlib.sha256(contents[name]).hexdigest() != hashes[name]:
+    for name, expected in hashes.items():
+        contents[name] = _content(descriptor, name, folder, "is not whole")
+        if hashlib.sha256(contents[name]).hexdigest() != expected:
             raise ModelFormatError(
-                f"{path} has changed since it was written: its sha256 is not the one in {MANIFEST}. "
+                f"{folder / name} has changed since it was written: its sha256 is not the one in {MANIFEST}. "
                 f"Restore it from a copy."
             )
     if raw != _manifest(contents):
@@ -87,8 +137,42 @@ def read_set(folder: Path) -> dict[str, bytes]:
     return contents
 
 
+def _inside(name: str) -> bool:
+    """Whether a name of a manifest stays in its folder on every system."""
+    parts = name.split("/")
+    return name.isprintable() and "\\" not in name and ":" not in name and not {"", ".", ".."} & set(parts)
+
+
+def _content(descriptor: int, name: str, folder: Path, what: str) -> bytes:
+    """A regular file below an open folder, without following links on the way."""
+    opened: list[int] = []
+    try:
+        *parents, last = name.split("/")
+        for parent in parents:
+            opened.append(os.open(parent, AS_IT_STANDS | os.O_DIRECTORY, dir_fd=(opened or [descriptor])[-1]))
+        opened.append(os.open(last, AS_IT_STANDS, dir_fd=(opened or [descriptor])[-1]))
+        about = os.fstat(opened[-1])
+        if not stat.S_ISREG(about.st_mode):
+            raise ModelFormatError(f"{folder} {what}: {folder / name} is not a regular file.")
+        if about.st_nlink > 1:
+            raise ModelFormatError(
+                f"{folder} {what}: {folder / name} is also known by another name (a hard link), through which it can be "
+                f"changed. Copy the folder, and take the copy."
+            )
+        with open(opened.pop(), "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ModelFormatError(
+            f"{folder} {what}: {folder / name} cannot be read as a regular file ({error.strerror})."
+        ) from None
+    finally:
+        for number in opened:
+            os.close(number)
+
+
 def check_writable(folder: Path, *, replace: bool = False) -> None:
     """Raises OutputError when `folder` could not be written, before any work is done."""
+    moves.sweep(folder.parent, folder.name)
     if folder.exists() and not replace:
         raise OutputError(
             f"{folder} exists already. Choose another name with out= (--out), or allow it to be replaced "
@@ -97,12 +181,12 @@ def check_writable(folder: Path, *, replace: bool = False) -> None:
     if folder.exists() and not (folder / MANIFEST).exists():
         raise OutputError(f"{folder} exists and was not written by plait; it is not replaced. Choose another name.")
     above = next((p for p in folder.absolute().parents if p.exists()), Path("/"))  # the missing ones are made later
-    probe = above / f".{folder.name}.{uuid.uuid4().hex[:8]}.probe"
+    probe = moves.beside(above / folder.name, "probe")
     try:
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
-        raise OutputError(f"Cannot write {folder}: {error.strerror}. Choose another place with out= (--out).") from None
+        raise refusal(folder, error, 0) from None
 
 
 def _manifest(contents: Mapping[str, bytes]) -> bytes:
@@ -123,11 +207,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _space(folder: Path, contents: Mapping[str, bytes]) -> str:
-    try:
-        free = shutil.disk_usage(next(p for p in folder.absolute().parents if p.exists())).free
-    except (OSError, StopIteration):
-        return ""
-    return f"It needs {sum(map(len, contents.values())) / 1e6:.1f} MB; {free / 1e6:.1f} MB are free."

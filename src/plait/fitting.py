@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from plait import __version__, files
+from plait import drift, files
 from plait.data import split as splits
 from plait.data.ledger import Ledger
-from plait.data.schema import Schema, infer
+from plait.data.schema import Schema
 from plait.data.store import Store
 from plait.data.table import Table, read_table
-from plait.encoders import DEFAULTS as ENCODER_OF
 from plait.encoders import ENCODERS
-from plait.errors import PlaitError, TableError, unknown
+from plait.errors import OutputError, PlaitError, TableError
 from plait.evaluation import Evaluation, evaluate
 from plait.fusion import DEFAULT as FUSION
-from plait.fusion import FUSIONS
-from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
 from plait.modalities.base import missing
 from plait.objectives.supervised import Supervised
@@ -34,14 +30,17 @@ from plait.predictor import Predictor, assemble
 from plait.preparation import Dataset, prepare, read_cells, read_labels
 from plait.progress import Progress
 from plait.report import model_card, report_json, report_page
+from plait.request import check_metric, read_schema, read_specs, split_options, with_own_split
 from plait.spec import Spec
 from plait.training.checkpoint import Checkpoints
-from plait.training.loop import State, train
+from plait.training.identity import Identity
+from plait.training.lock import only_one
+from plait.training.loop import INTERRUPTED, State, train
 from plait.training.options import Options
 from plait.training.schedule import step_seed
+from plait.training.signals import heeded
 
 WIDTH = 128
-SPLIT = {"valid": 0.15, "test": 0.15, "stratify": True, "group": None, "time": None, "column": None}
 
 
 def fit(
@@ -62,81 +61,115 @@ def fit(
     base: str | Path | None = None,
     out: str | Path | None = None,
     overwrite: bool = False,
+    allow_data_change: bool = False,
     quiet: bool = False,
 ) -> Predictor:
     """Trains a multimodal model on a table and judges it on rows that were held out.
 
-    table: a path (.csv .tsv .jsonl .parquet), DataFrame, Arrow table or list of dicts; paths in cells are taken from the
+    table: a file (CSV, TSV, JSON lines, Parquet, Arrow), a folder for each class, a folder with metadata, a Hugging Face
+        data set, a DataFrame, an Arrow table or a list of dicts (see data/table.py); paths in cells are taken from the
         table's folder, or from `base`.
     targets: the column or columns to predict. inputs: the columns to predict from; None takes every other column.
     modalities, encoders, heads: by column, to override what is inferred: {"note": "text"}, {"note": "text_recurrent"} or
         {"note": {"name": "text_recurrent", "cell": "lstm"}}. fusion: a name or such a dict. See `plait list`.
-    split: the name of a column that says train, valid or test; or a dict of {"valid": 0.15, "test": 0.15, "stratify":
+    split: the name of a column that says train, valid or test (one called "split" is found by itself; {"column": ""}
+        draws one all the same); or a dict of {"valid": 0.15, "test": 0.15, "stratify":
         True, "group": column, "time": column, "column": column}.
     training: options of the loop (training/options.py). epochs: overrides its epochs. time_limit: seconds for all of it.
     max_bad: the largest share of a column's cells that may be unreadable; they count as missing.
-    out: the folder to write: model, model card, report.html, report.json, splits. A fit that was killed goes on from its
-        last checkpoint when it is called again with the same arguments. None: nothing is written.
+    out: the folder to write: model, model card, report.html, report.json, splits. A fit that was killed or interrupted
+        goes on from its last checkpoint when it is called again with the same arguments. None: nothing is written.
+    allow_data_change: a fit that was killed goes on from its last checkpoint though the data have changed: with its
+        weights and what it has learned of the data (vocabularies, scales, classes), on the rows as they are now.
 
-    Raises PlaitError, before anything is trained or written, when the table or an option cannot be used.
+    Raises PlaitError, before anything is trained or written, when the table or an option cannot be used. When at the end
+    the model cannot be written, the OutputError carries it: `error.model.save(elsewhere)`.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
     if time_limit is not None and time_limit <= 0:
         raise PlaitError(f"time_limit is {time_limit:g} seconds; expected more than 0.")
     if not isinstance(seed, int) or seed < 0:
         raise PlaitError(f"seed is {seed!r}; expected a whole number from 0.")
-    progress, options, how = Progress(quiet=quiet), Options.of(training or {}, epochs=epochs), _split_options(split)
+    progress, options, how = Progress(quiet=quiet), Options.of(training or {}, epochs=epochs), split_options(split)
     folder = None if out is None else Path(out).expanduser()
-    if folder is not None:
-        overwrite = overwrite or Checkpoints.started(
-            _run_folder(folder)
-        )  # killed after writing: the same run ends again
-        files.check_writable(folder, replace=overwrite)
-        Checkpoints.check(_run_folder(folder))
-    source = read_table(table, base=base)
-    inputs = [inputs] if isinstance(inputs, str) else inputs
-    schema = infer(
-        source,
-        targets=_target_names(targets),
-        inputs=inputs,
-        modalities=modalities,
-        keys={"group": how["group"], "time": how["time"], "split": how["column"]},
-    )
-    specs = _specs(schema, encoders or {}, fusion, heads or {})
-    _check_metric(options.metric, specs["outputs"])
-    progress.say(f"{source.name}: {len(source)} rows\n{schema}")
+    run = None if folder is None else folder.with_name(f"{folder.name}.run")  # checkpoints, until the model is written
+    with only_one(folder), heeded() as stop:
+        if folder is not None and run is not None:
+            overwrite = overwrite or Checkpoints.started(run)  # killed after writing: the same run ends again
+            files.check_writable(folder, replace=overwrite)
+            Checkpoints.check(run)
+        source = read_table(table, base=base)
+        how = with_own_split(source, how, targets, inputs)
+        schema = read_schema(source, targets, inputs, modalities, how)
+        specs = read_specs(schema, encoders or {}, fusion, heads or {})
+        check_metric(options.metric, specs["outputs"])
+        progress.say("\n".join([f"{source.name}: {len(source)} rows", *source.notices, str(schema)]))
 
-    ledger = Ledger()
-    labels = {t: read_labels(source, t, kind, ledger, schema.options[t]) for t, kind in schema.targets.items()}
-    parts = _split(source, schema, labels, how, seed)
-    progress.say("Split: " + ", ".join(f"{n} {part}" for part, n in _sizes(parts).items()))
-    spec = _learn(source, schema, labels, specs, np.flatnonzero(parts == 0))
-    with torch.random.fork_rng():
-        torch.manual_seed(step_seed(seed, 2**32 - 1))
-        model = assemble(spec, outside=True)
-    data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
-    identity = _identity(spec, data, parts, options, seed)
-    checkpoints = None if folder is None else Checkpoints(_run_folder(folder), identity)
-    state = train(
-        model,
-        Supervised(),
-        data,
-        train_rows=np.flatnonzero(parts == 0),
-        valid_rows=np.flatnonzero(parts == 1),
-        options=options,
-        seed=seed,
-        checkpoints=checkpoints,
-        deadline=deadline,
-        progress=progress,
-    )
-    record = _record(source, how, parts, options, seed, state, identity)
-    predictor, result = _judge(Predictor(spec, model, schema, record), data, parts, ledger, progress)
-    if folder is not None:
+        ledger = Ledger()
+        labels = {t: read_labels(source, t, kind, ledger, schema.options[t]) for t, kind in schema.targets.items()}
+        parts = draw_split(source, schema, labels, how, seed)
+        progress.say(_parts_text(parts))
+        spec = Checkpoints.spec(run) if run is not None and allow_data_change else None
+        spec = spec or _learn(source, schema, labels, specs, np.flatnonzero(parts == 0))
+        with torch.random.fork_rng():
+            torch.manual_seed(step_seed(seed, 2**32 - 1))
+            model = assemble(spec, outside=True)
+        if run is not None:
+            Checkpoints.check_room(run, model)
+        data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
+        identity = Identity.of(source, data, declared=specs, spec=spec, parts=parts, options=options, seed=seed)
+        checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
+        state = train(
+            model,
+            Supervised(),
+            data,
+            train_rows=np.flatnonzero(parts == 0),
+            valid_rows=np.flatnonzero(parts == 1),
+            options=options,
+            seed=seed,
+            checkpoints=checkpoints,
+            deadline=deadline,
+            progress=progress,
+            stop=stop,
+        )
+        record = _record(source, how, parts, options, seed, state, identity)
+        if checkpoints is not None and checkpoints.changed:
+            record["changed"] = checkpoints.changed  # of the data, while the run went on
+            progress.say("The data have changed since the run was started:\n  " + "\n  ".join(checkpoints.changed))
+        predictor, result = _judge(Predictor(spec, model, schema, record), data, parts, ledger, progress)
+        predictor.reference = drift.reference(data.columns, np.flatnonzero(parts == 0))
+        if folder is not None and checkpoints is not None:
+            predictor.extra = _extra(predictor, source, result, parts)
+            _write(predictor, folder, checkpoints, overwrite, progress)
+        return predictor
+
+
+def _write(predictor: Predictor, folder: Path, checkpoints: Checkpoints, overwrite: bool, progress: Progress) -> None:
+    """Writes the model, and ends the run; one stopped by Ctrl-C can be gone on with."""
+    try:
         with progress.timed(f"Written to {folder}"):
-            predictor.save(folder, overwrite=overwrite, extra=_extra(predictor, source, result, parts))
-        if checkpoints is not None:
-            checkpoints.delete()
-    return predictor
+            predictor.save(folder, overwrite=overwrite)
+    except OutputError as error:
+        error.model = predictor
+        raise
+    if predictor.record["stopped"] == INTERRUPTED:
+        progress.say(
+            f"Interrupted: this is the model so far. Call again with the same arguments to go on to the end, or delete "
+            f"{checkpoints.folder}."
+        )
+    else:
+        checkpoints.delete()
+
+
+def _parts_text(parts: np.ndarray) -> str:
+    """How many rows each part has, and which rows take no part."""
+    none = np.flatnonzero(parts < 0)
+    first = ", ".join(map(str, none[:10])) + (", …" if len(none) > 10 else "")
+    return (
+        "Split: "
+        + ", ".join(f"{n} {part}" for part, n in _sizes(parts).items())
+        + (f"; {len(none)} rows without a label or a part take none: {first}" if len(none) else "")
+    )
 
 
 def _record(
@@ -146,7 +179,7 @@ def _record(
     options: Options,
     seed: int,
     state: State,
-    identity: dict[str, Any],
+    identity: Identity,
 ) -> dict[str, Any]:
     """How a model was made, as plain JSON."""
     return {
@@ -159,7 +192,7 @@ def _record(
         "history": state.history,
         "best_epoch": state.best_epoch,
         "stopped": state.stopped,
-        "identity": identity,
+        "identity": identity.to_json(),
     }
 
 
@@ -187,85 +220,9 @@ def _sizes(parts: np.ndarray) -> dict[str, int]:
     return {name: int((parts == p).sum()) for p, name in enumerate(splits.PARTS)}
 
 
-def _split_options(split: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    if split is not None and not isinstance(split, (str, Mapping)):
-        raise PlaitError(
-            f"split is {split!r}; expected a column's name, or a dict such as {{'valid': 0.15, 'test': 0.15}}."
-        )
-    given = {"column": split} if isinstance(split, str) else dict(split or {})
-    for key in given:
-        if key not in SPLIT:
-            raise unknown("split option", key, SPLIT)
-    ways = [k for k in ("column", "group", "time") if given.get(k)]
-    if len(ways) > 1:
-        raise PlaitError(f"A split is by one of column, group and time; found {' and '.join(ways)}. Choose one.")
-    for key in ("valid", "test"):
-        if not isinstance(given.get(key, 0.0), (int, float)):
-            raise PlaitError(f"split: {key} is {given[key]!r}; expected a share of the rows, such as 0.15.")
-    return {**SPLIT, **given}
-
-
-def _target_names(targets: Any) -> list[str]:
-    if isinstance(targets, str):
-        return [targets]
-    if not isinstance(targets, Iterable):
-        raise PlaitError(f"targets is {targets!r}; expected the name of a column, or a list of names.")
-    return [str(t) for t in targets]
-
-
-def _specs(schema: Schema, encoders: Mapping[str, Spec], fusion: Spec, heads: Mapping[str, Spec]) -> dict[str, Any]:
-    """The specs of all parts, checked by name, option and modality before any work is done."""
-    for column in encoders:
-        if column not in schema.inputs:
-            raise unknown("input column", column, schema.inputs)
-    for target in heads:
-        if target not in schema.targets:
-            raise unknown("target", target, schema.targets)
-    chosen = {c: ENCODERS.normal(encoders.get(c, ENCODER_OF[kind])) for c, kind in schema.inputs.items()}
-    for column, part in chosen.items():
-        reads = ENCODERS.load(part["name"], outside=True).modality
-        if reads != schema.inputs[column]:
-            fitting = [n for n in ENCODERS if ENCODERS.load(n).modality == schema.inputs[column]]
-            raise PlaitError(
-                f"Column {column!r} is {schema.inputs[column]} ({_reason(schema, column)}), but encoder "
-                f"{part['name']!r} reads {reads}. Choose one of {', '.join(fitting)}, or give the column "
-                f"another modality."
-            )
-    for target, kind in schema.targets.items():
-        if kind not in HEAD_OF:
-            raise PlaitError(
-                f"Target {target!r} is {kind} ({_reason(schema, target)}); it can be an input, not yet a "
-                f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
-            )
-    tops = {t: HEADS.normal(heads.get(t, HEAD_OF[kind])) for t, kind in schema.targets.items()}
-    for target, part in tops.items():
-        wants = HEADS.load(part["name"], outside=True).modality
-        if wants != schema.targets[target]:
-            raise PlaitError(
-                f"Target {target!r} is {schema.targets[target]} ({_reason(schema, target)}), but head "
-                f"{part['name']!r} answers {wants}. Give the target another modality, or no head."
-            )
-    return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
-
-
-def _check_metric(metric: str | None, outputs: dict[str, Any]) -> None:
-    if metric in (None, "loss"):
-        return
-    if len(outputs) > 1:
-        raise PlaitError(
-            f"metric is {metric!r}, but there are {len(outputs)} targets: what is watched then is the loss."
-        )
-    part = next(iter(outputs.values()))
-    known = HEADS.load(part["name"], outside=True).metrics
-    if metric not in known:
-        raise unknown("metric", metric, [*known, "loss"])
-
-
-def _reason(schema: Schema, column: str) -> str:
-    return next(c.reason for c in schema.columns if c.name == column)
-
-
-def _split(table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict[str, Any], seed: int) -> np.ndarray:
+def draw_split(
+    table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict[str, Any], seed: int
+) -> np.ndarray:
     """(rows,) of 0 train, 1 valid, 2 test, -1 none. Rows without any label take no part."""
     labelled = np.array([any(cells[row] is not None for cells in labels.values()) for row in range(len(table))])
     if not labelled.any():
@@ -349,27 +306,6 @@ def _prepare(
     ledger.check(max_bad=max_bad)
     targets = {t: model.heads[t].collate(cells) for t, cells in labels.items()}
     return Dataset(columns, encoders, targets, len(table), labels)
-
-
-def _identity(spec: dict[str, Any], data: Dataset, parts: np.ndarray, options: Options, seed: int) -> dict[str, Any]:
-    """Everything the bytes of a run depend on, as hashes: a run is only gone on with when all are the same."""
-    mark = lambda raw: hashlib.sha256(raw).hexdigest()[:16]  # noqa: E731
-    labels = b"".join(t.encode() + y.cpu().numpy().tobytes() for t, y in data.targets.items())
-    return {
-        "plait": __version__,
-        "torch": torch.__version__.split("+")[0],
-        "seed": seed,
-        "spec": mark(json.dumps(spec, sort_keys=True).encode()),
-        "training": mark(json.dumps(options.to_json()).encode()),
-        "split": mark(parts.tobytes()),
-        "labels": mark(labels),
-        **{f"column {c}": cells.digest() for c, cells in data.columns.items()},
-    }
-
-
-def _run_folder(folder: Path) -> Path:
-    """Where the checkpoints of a fit lie until its folder is written."""
-    return folder.with_name(f"{folder.name}.run")
 
 
 def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.ndarray) -> dict[str, bytes]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from plait import __version__, files
+from plait import __version__, drift, files
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
 from plait.data.store import Store
@@ -21,8 +22,9 @@ from plait.errors import ModelFormatError, PlaitError, TableError, unknown
 from plait.evaluation import Evaluation, evaluate
 from plait.fusion import FUSIONS
 from plait.heads import HEADS
-from plait.inference import answers, embeddings
+from plait.inference import BATCH, answers, embeddings
 from plait.model import Model
+from plait.modelfile import Weights, check_names, parse
 from plait.preparation import Dataset, prepare, read_labels
 from plait.progress import Progress
 
@@ -50,9 +52,18 @@ def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -
 class Predictor:
     """A fitted model. Made by `plait.fit` or `plait.load`."""
 
-    def __init__(self, spec: dict[str, Any], model: Model, schema: Schema, record: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        model: Model,
+        schema: Schema,
+        record: dict[str, Any],
+        extra: Mapping[str, bytes] | None = None,
+    ) -> None:
         self.spec, self.model, self.schema = spec, model.eval(), schema
+        self.extra = dict(extra or {})  # files that are saved with it: report, model card, splits
         self.record = record  # how it was made: data, splits, options, history, figures; plain JSON
+        self.reference: drift.Reference = {}  # figures of some training rows, to tell when new rows differ from them
 
     @property
     def inputs(self) -> dict[str, str]:
@@ -76,7 +87,7 @@ class Predictor:
         *,
         base: str | Path | None = None,
         allow_missing: bool = False,
-        batch_size: int = 64,
+        batch_size: int = BATCH,
         quiet: bool = True,
     ) -> pd.DataFrame:
         """One row for each row of the table, in its order: a column for each target, and "status": "ok", or what was
@@ -89,24 +100,25 @@ class Predictor:
         *,
         base: str | Path | None = None,
         allow_missing: bool = False,
-        batch_size: int = 64,
+        batch_size: int = BATCH,
         quiet: bool = True,
     ) -> pd.DataFrame:
         """As `predict`, with a column "<target>: <class>" of probabilities for each class; numbers as they are."""
         return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=True)
 
     def evaluate(
-        self, table: Any, *, base: str | Path | None = None, batch_size: int = 64, quiet: bool = True
+        self, table: Any, *, base: str | Path | None = None, batch_size: int = BATCH, quiet: bool = True
     ) -> Evaluation:
         """Metrics with 95 % bootstrap intervals over the labelled rows, for every subset of the inputs."""
         source = read_table(table, base=base)
         for target in self.targets:
             source.column(target)  # raises, naming the nearest column
-        data, ledger = self._dataset(source, Progress(quiet=quiet), allow_missing=False, labelled=True)
+        progress = Progress(quiet=quiet)
+        data, ledger = self._dataset(source, progress, allow_missing=False, labelled=True)
         result = evaluate(self.model, data, np.arange(len(source)), columns=list(self.inputs), batch_size=batch_size)
         if not result.targets:
             raise TableError(f"{source.name} holds no label that this model knows: nothing to judge.")
-        result.bad_cells = ledger.to_json()
+        result.bad_cells, result.drift = ledger.to_json(), self._drift(data, progress)
         return result
 
     def embed(
@@ -115,7 +127,7 @@ class Predictor:
         *,
         base: str | Path | None = None,
         allow_missing: bool = False,
-        batch_size: int = 64,
+        batch_size: int = BATCH,
         quiet: bool = True,
     ) -> np.ndarray:
         """(rows, width) float32: one vector a row, from what is present in it."""
@@ -136,9 +148,8 @@ class Predictor:
         import pandas as pd
 
         source = read_table(table, base=base)
-        data, ledger = self._dataset(
-            source, Progress(quiet=quiet), allow_missing=allow_missing or isinstance(table, list)
-        )
+        progress = Progress(quiet=quiet)
+        data, ledger = self._dataset(source, progress, allow_missing=allow_missing or isinstance(table, list))
         found = next(iter(answers(self.model, data, np.arange(len(source)), batch_size=batch_size).values()))
         columns: dict[str, Any] = {}
         for target in self.targets:
@@ -150,7 +161,14 @@ class Predictor:
         columns["row_status" if "status" in columns else "status"] = self._status(data, ledger)
         frame = pd.DataFrame(columns)
         frame.index = source.index
+        frame.attrs["drift"] = self._drift(data, progress)
         return frame
+
+    def _drift(self, data: Dataset, progress: Progress) -> dict[str, float]:
+        """Column -> AUC of telling these rows from those of the training; said where they differ much."""
+        found = drift.drift(self.reference, data.columns)
+        drift.tell(found, progress)
+        return {column: round(test.auc, 4) for column, test in found.items()}
 
     def _status(self, data: Dataset, ledger: Ledger) -> list[str]:
         bad, odd = ledger.by_row(), ledger.by_row(odd=True)
@@ -224,12 +242,12 @@ class Predictor:
             lines.append(f"  {target}: answer {shape(answer)} -> {head.decode(answer.numpy())[0]!r}")
         return lines + [f"  bad cell: {b}" for b in ledger]
 
-    def save(self, folder: str | Path, *, overwrite: bool = False, extra: dict[str, bytes] | None = None) -> Path:
-        """Writes the model folder as one atomic set: plait.json, weights.safetensors, learned facts, and `extra` files.
-        Holds data only. Raises OutputError."""
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Writes the model folder as one atomic set: plait.json, weights.safetensors, learned facts, and the files that
+        were made with the model. Holds data only. Raises OutputError."""
         folder = Path(folder).expanduser()
         files.check_writable(folder, replace=overwrite)
-        facts: dict[str, bytes] = {}
+        facts = {drift.FILE: drift.packed(self.reference)} if self.reference else {}
         spec = _outsource(self.spec, facts)
         about = {
             "format": FORMAT,
@@ -239,7 +257,7 @@ class Predictor:
             "record": self.record,
         }
         contents = {
-            **(extra or {}),
+            **self.extra,
             **facts,
             "plait.json": _json(about),
             "weights.safetensors": safetensors.torch.save(
@@ -257,18 +275,23 @@ def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
     folder = Path(folder).expanduser()
     contents = files.read_set(folder)
     try:
-        about = json.loads(contents["plait.json"])
+        check_names(contents)
+        about = parse(contents["plait.json"])
         if about["format"] > FORMAT:
-            raise ModelFormatError(f"{folder} was made by plait {about['plait']}; this is {__version__}. Update plait.")
-        spec = _insource(about["spec"], contents)
-        model = assemble(spec, outside=outside)
-        weights = safetensors.torch.load(contents["weights.safetensors"])
-        if not all(bool(torch.isfinite(w).all()) for w in weights.values() if w.is_floating_point()):
-            raise ModelFormatError(f"{folder}: weights.safetensors holds values that are not finite.")
-        model.load_state_dict(weights)
-        return Predictor(spec, model, Schema.from_json(about["schema"]), about["record"])
-    except ModelFormatError:
-        raise
+            raise ModelFormatError(f"it was made by plait {about['plait']}; this is {__version__}. Update plait.")
+        facts: set[str] = set()
+        spec, weights = _insource(about["spec"], contents, facts), Weights(contents["weights.safetensors"])
+        with nullcontext() if outside else weights.bound():
+            model = assemble(spec, outside=outside)
+        weights.load_into(model)
+        own = {"plait.json", "weights.safetensors", drift.FILE, *facts}
+        extra = {name: content for name, content in contents.items() if name not in own}
+        predictor = Predictor(spec, model, Schema.from_json(about["schema"]), about["record"], extra)
+        if drift.FILE in contents:
+            predictor.reference = drift.unpacked(contents[drift.FILE])
+        return predictor
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{folder}: {error}") from None
     except PlaitError as error:
         raise ModelFormatError(f"{folder} cannot be built: {error}") from None
     except Exception as error:  # whatever a hostile or foreign folder brings about
@@ -294,14 +317,13 @@ def _outsource(spec: dict[str, Any], facts: dict[str, bytes]) -> dict[str, Any]:
     return moved
 
 
-def _insource(spec: dict[str, Any], contents: dict[str, bytes]) -> dict[str, Any]:
-    return {
-        **spec,
-        "inputs": {
-            c: {
-                k: contents[v["file"]].decode("utf-8") if isinstance(v, dict) and "file" in v else v
-                for k, v in part.items()
-            }
-            for c, part in spec["inputs"].items()
-        },
-    }
+def _insource(spec: dict[str, Any], contents: dict[str, bytes], facts: set[str]) -> dict[str, Any]:
+    """The spec with its long facts back in it; `facts` takes the names of the files they came from."""
+    whole = {**spec, "inputs": {}}
+    for column, part in spec["inputs"].items():
+        whole["inputs"][column] = dict(part)
+        for key, value in part.items():
+            if isinstance(value, dict) and set(value) == {"file"}:
+                facts.add(value["file"])
+                whole["inputs"][column][key] = contents[value["file"]].decode("utf-8")
+    return whole

@@ -189,6 +189,12 @@ def test_the_reason_says_what_was_decided(name: str, options: dict[str, Any], sa
     assert said in column.reason and column.options == options
 
 
+def test_codes_that_come_back_are_no_ids_even_where_the_sample_shows_each_once() -> None:
+    values = [f"x{i // 3 * 7919:08x}" for i in range(3000)]
+    source = read_table(pd.DataFrame({"y": ["a", "b"] * 1500, "x": np.arange(3000) % 7 * 0.5, "it": values}))
+    assert infer(source, targets=["y"]).inputs["it"] == "text"
+
+
 def test_how_cells_are_written_is_told_where_the_modality_is_given_too() -> None:
     commas = column_of(TRICKY["decimal commas"][0], modalities={"it": "number"})
     assert commas.options == {"decimal": ","} and commas.reason.startswith("as given: 60 of 60")
@@ -239,14 +245,14 @@ def test_a_name_that_says_date_makes_no_target_a_date() -> None:
 
 def test_a_category_of_a_hundred_thousand_names_keeps_the_frequent_ones() -> None:
     rows = [f"name {i}" for i in range(100_000)] + ["name 7"] * 5
-    began = time.perf_counter()
+    began = time.process_time()
     facts = CategoryEmbedding.learn(iter(rows), most=1000)
     encoder = CategoryEmbedding(**facts)
     assert len(facts["names"]) == 1000 and "name 7" in facts["names"] and len(encoder.embed.weight) == 1001
     known, rare = encoder.prepare(["name 7", "name 99999"])
     assert known["id"][0] != UNKNOWN == rare["id"][0]
     assert len(CategoryEmbedding.learn(rows)["names"]) == 10_000
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("kind", ["float", "uuid", "decimal comma", "code", "counter"])
@@ -260,7 +266,7 @@ def test_a_long_column_is_told_quickly(kind: str) -> None:
         "counter": np.arange(n),
     }[kind]
     source = read_table(pd.DataFrame({"y": ["a", "b"] * (n // 2), "x": np.arange(n) % 7 * 0.5, "it": values}))
-    began = time.perf_counter()
+    began = time.process_time()
     column = infer(source, targets=["y"]).columns[2]
     assert column.modality == {"float": "number", "decimal comma": "number", "code": "category"}.get(kind)
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3

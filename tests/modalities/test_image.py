@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageFile, ImageOps
 from tests.conftest import encoded, picture
 
 from plait.errors import MediaError
-from plait.modalities import image as module
 from plait.modalities import modality
+from plait.reading import pixels
 
 READ = modality("image").read
 GREY = np.repeat(np.linspace(0, 255, 6).astype(np.uint8)[None, :, None], 4, axis=0)  # (4, 6, 1)
@@ -81,6 +81,11 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     }
     expected = upright.transpose(Pillow.Transpose[turns[orientation]]) if orientation in turns else upright
     assert np.array_equal(READ(stored), np.asarray(expected))
+    for kind, options in (("TIFF", {}), ("WEBP", {"lossless": True})):
+        assert np.array_equal(READ(saved(upright, kind, exif=exif, **options)), np.asarray(expected)), kind
+    large = Pillow.fromarray(np.kron(picture(6, 9), np.ones((16, 16, 1), np.uint8)))
+    turned = READ(saved(large, "JPEG", exif=exif, quality=95))
+    assert np.abs(turned.astype(int) - np.kron(expected, np.ones((16, 16, 1), np.uint8))).mean() < 4
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,12 @@ def test_transparent_palette_and_key_colours_are_white() -> None:
 def test_of_several_frames_the_first_is_read(kind: str) -> None:
     frames = [Pillow.new("RGB", (8, 8), c) for c in ("red", "blue", "lime")]
     raw = saved(frames[0], kind, save_all=True, append_images=frames[1:])
-    assert np.abs(READ(raw).astype(int) - [255, 0, 0]).max() < 8
+    said: list[str] = []
+    assert np.abs(modality("image").read(raw, note=said.append).astype(int) - [255, 0, 0]).max() < 8
+    assert said == [f"has several {'pages' if kind == 'TIFF' else 'frames'}; the first is used"]
+    said.clear()
+    modality("image").read(saved(frames[0], kind), note=said.append)
+    assert said == []
 
 
 def test_the_name_does_not_matter_but_the_bytes_do() -> None:
@@ -185,13 +195,29 @@ NO_PICTURES = {
     "HTML": (b"\n <!DOCTYPE html><p>Not found", "HTML page"),
     "html": (b"<HTML><p>404", "HTML page"),
     "text": (b"hello", "not a picture"),
-    "SVG": (b"<svg xmlns='x'/>", "SVG.*PNG first"),
+    "SVG": (b"<svg xmlns='x'/>", "SVG.*to PNG"),
     "XML": (b"<?xml version='1.0'?><svg/>", "SVG"),
-    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
-    "PDF": (b"%PDF-1.4", "not a picture"),
+    "EPS": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture: the content is a PostScript"),
+    "PDF": (b"%PDF-1.4", "not a picture: the content is a PDF"),
+    "JSON": (b'{"error": 404}', "not a picture: the content is a JSON text"),
+    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+    "ZIP": (b"PK\x03\x04" + b"\0" * 40, "not a picture: the content is a ZIP"),
+    "a sound": (b"fLaC" + b"\0" * 40, "not a picture: the content is a FLAC sound"),
+    "PSD": (b"8BPS\0\1" + b"\0" * 40, "a PSD picture, which is not read: save it as PNG"),
+    "FITS": (b"SIMPLE  =                    T", "a FITS picture, which is not read"),
+    "ICNS": (b"icns\0\0\0\x08", "an ICNS picture, which is not read"),
+    "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 40, "a JPEG 2000 picture, which is not read"),
+    "its codestream": (b"\xff\x4f\xff\x51" + b"\0" * 40, "a JPEG 2000 picture, which is not read"),
+    "HEIC": (b"\0\0\0\x18ftypheic" + b"\0" * 40, "a HEIC picture, which is not read: save it as PNG or JPEG"),
+    "AVIF": (encoded(picture(), "AVIF"), "an AVIF picture, which is not read: save it as PNG or JPEG"),
+    "JPEG XL": (b"\0\0\0\x0cJXL \r\n\x87\n" + b"\0" * 40, "a JPEG XL picture, which is not read"),
+    "1,000 scans": (
+        encoded(picture(), "JPEG", progressive=True) + b"\xff\xda" * 1000,
+        "more than 500 scans",
+    ),
     "PPM": (b"P6 1 1 255 abc", "not a picture"),
-    "ICO": (saved(Pillow.new("RGB", (16, 16)), "ICO"), "not a picture"),
-    "DDS": (saved(Pillow.new("RGB", (16, 16)), "DDS"), "not a picture"),
+    "ICO": (saved(Pillow.new("RGB", (16, 16)), "ICO"), "an ICO picture, which is not read"),
+    "DDS": (saved(Pillow.new("RGB", (16, 16)), "DDS"), "a DDS picture, which is not read"),
     "TGA": (saved(Pillow.new("RGB", (16, 16)), "TGA"), "not a picture"),
     "signature only": (b"\x89PNG\r\n\x1a\n", "."),
     "no width": (png(0, 5), "."),
@@ -222,6 +248,31 @@ def test_a_cut_file_is_refused(kind: str, share: float) -> None:
         READ(raw[: int(len(raw) * share)])
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_file_without_its_last_bytes_is_refused_or_remarked_on(kind: str) -> None:
+    raw = encoded(picture(64, 64), kind)
+    for missing in range(1, 21):
+        said: list[str] = []
+        try:
+            cell = modality("image").read(raw[:-missing], note=said.append)
+        except MediaError as error:
+            assert "damaged" in str(error)
+        else:
+            assert said == ["the end of the file is cut off; the picture itself is whole"]
+            assert np.array_equal(cell, READ(raw)), missing
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_is_missing_is_never_filled_up_even_where_pillow_was_told_to(
+    told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = encoded(picture(64, 64), "JPEG")
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", told)
+    with pytest.raises(MediaError, match="damaged"):
+        READ(raw[: len(raw) // 2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is told
+
+
 def test_flipped_bits_give_a_picture_or_a_media_error() -> None:
     generator = np.random.default_rng(0)
     for kind in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"):
@@ -244,9 +295,12 @@ def test_less_detail_is_read_where_little_is_enough(monkeypatch: pytest.MonkeyPa
     assert less.shape[1] / less.shape[0] == pytest.approx(1.5, rel=0.02)
     small = ImageOps.fit(Pillow.fromarray(whole), (less.shape[1], less.shape[0]), Pillow.Resampling.BOX)
     assert np.abs(np.asarray(small).astype(int) - less).mean() < 4
-    assert np.array_equal(
-        modality("image").read(encoded(picture(99, 88)), enough=8), picture(99, 88)
-    )  # PNG cannot skip
-    monkeypatch.setattr(module, "MAX_PIXELS", 512 * 768 - 1)
+    for raw in (encoded(picture(99, 88)), encoded(picture(99, 88), mode="RGBA"), encoded(picture(99, 88), "TIFF")):
+        few = modality("image").read(raw, enough=20)  # others are averaged, to no fewer than twice as many
+        assert few.shape == (50, 44, 3)
+        blocks = picture(99, 88)[:98].reshape(49, 2, 44, 2, 3).mean((1, 3))
+        assert np.abs(few[:49] - blocks).max() <= 1
+    assert np.array_equal(modality("image").read(encoded(picture(99, 88)), enough=45), picture(99, 88))
+    monkeypatch.setattr(pixels, "MAX_PIXELS", 512 * 768 - 1)
     with pytest.raises(MediaError, match="768 x 512 pixels"):
         modality("image").read(encoded(picture(512, 768), "JPEG"), enough=64)

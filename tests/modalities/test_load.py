@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from plait.errors import MediaError
-from plait.modalities import base
 from plait.modalities.base import load_file, missing, quiet
+from plait.reading import paths
 
 
 def test_relative_and_absolute_paths_with_loose_spaces(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -32,11 +32,12 @@ def test_empty_cells_are_missing(value: Any, tmp_path: Path) -> None:
     [
         ("no.png", "no such file .relative paths are taken from"),
         ("x.png/y.png", "Not a directory"),
-        (".", "not a regular file"),
+        (".", "is a folder, not a regular file"),
         ("empty.png", "0 bytes"),
-        ("/dev/zero", "not a regular file"),
+        ("/dev/zero", "is a device, not a regular file"),
+        ("/proc/self/environ", "not a regular file"),
         ("/dev/stdin", "."),
-        ("fifo", "not a regular file"),
+        ("fifo", "is a pipe, not a regular file"),
         ("loop", "symbolic links"),
         ("dangling", "no such file"),
         ("https://host/x.png", "is a URL"),
@@ -44,8 +45,13 @@ def test_empty_cells_are_missing(value: Any, tmp_path: Path) -> None:
         ("a\0.png", "NUL"),
         ("\ud800.png", "surrogate"),
         ("x" * 5000, "too long"),
-        (3, "found a int, expected the path of a picture"),
-        (b"x.png", "found a bytes"),
+        ("file:///x.png", "is a URL .file://.: .*PLAIT_ALLOW_FILE_URLS=1"),
+        ("gopher://x", "is a URL"),
+        (3, "found a int, expected the path, bytes or base64 text of a picture"),
+        (b"", "0 bytes"),
+        ({"bytes": b""}, "0 bytes"),
+        ({"x": 1}, "found a dict of x, expected bytes or path"),
+        ({}, "found a dict of nothing"),
         (["x.png"], "found a list"),
     ],
     ids=lambda v: ascii(v)[:20],
@@ -80,7 +86,7 @@ def test_a_file_that_may_not_be_read_is_refused(write: Callable[..., Path], tmp_
 def test_a_file_that_is_too_large_is_refused(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(paths, "MAX_FILE_BYTES", 2**20)
     write("fits.png", b"x" * 2**20)
     write("large.png", b"x" * (2**20 + 1))
     assert len(load_file("fits.png", tmp_path, "a picture") or b"") == 2**20

@@ -1,9 +1,7 @@
-"""Text, numbers, categories and sets of labels: what a value in a cell means."""
+"""Text, categories and sets of labels: what a value in a cell means."""
 
 from __future__ import annotations
 
-import decimal
-import fractions
 import time
 import unicodedata
 from pathlib import Path
@@ -33,13 +31,18 @@ def read(kind: str, value: Any) -> Any:
         ("NA", "NA"),
         ("None", "None"),
         ("nan", "nan"),
-        ("null", "null"),
         (1.5, "1.5"),
         (3, "3"),
         (True, "True"),
         ("ΟΔΟΣ", "ΟΔΟΣ"),
         (b"caf\xc3\xa9", "café"),
-        (b"caf\xe9", "caf\ufffd"),
+        (b"caf\xe9", "café"),
+        (bytearray(b"caf\xc3\xa9"), "café"),
+        (b"\xef\xbb\xbfBOM", "BOM"),
+        ("wide".encode("utf-16"), "wide"),
+        (b"", ""),
+        ("\u200bzero\u200d\ufeff", "\u200bzero\u200d\ufeff"),
+        ("null", "null"),
         ("a\0b\r\n\x1b[31m", "a\0b\r\n\x1b[31m"),
         ("\ud800x", "?x"),
         ("👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"),
@@ -55,75 +58,33 @@ def test_text_is_the_text_that_stands_there(value: Any, text: str) -> None:
 
 
 def test_an_endless_text_is_cut_and_stays_quick() -> None:
-    began = time.monotonic()
-    for piece in ("word ", "x", "e" + "\u0301" * 50, "番茄", "👩\u200d"):
+    began = time.process_time()
+    for piece in ("word ", "x", "e" + "\u0301" * 50, "番茄", "👩\u200d", "\u0301\u0316", "—", "\u0e48\u0e38"):
         text = read("text", piece * (10**7 // len(piece)))
-        assert len(text) <= 100_000 and unicodedata.is_normalized("NFC", text)
-    assert time.monotonic() - began < 5
+        assert len(text) <= 100_000 * 31 / 30 + 1 and unicodedata.is_normalized("NFC", text)
+    assert time.process_time() - began < 8  # two marks in turn took 19 s when they were put in order at once
+
+
+def test_stacked_marks_are_all_kept_with_joiners_between_them() -> None:
+    zalgo = "e" + "\u0316\u0301" * 100 + "!"
+    text = read("text", zalgo)
+    assert unicodedata.normalize("NFD", text).replace("\u034f", "").count("\u0316") == 100 == text.count("\u0316")
+    assert text.count("\u034f") == 200 // 30 and text.endswith("!")
+    few = "e" + "\u0316\u0301" * 15
+    assert read("text", few) == unicodedata.normalize("NFC", few)  # thirty marks are left alone
+
+
+def test_what_is_odd_about_a_text_is_remarked() -> None:
+    part, said = modality("text"), []
+    for value in ("x" * 100_001, b"caf\xe9", "x" * 100_000, b"caf\xc3\xa9", ""):
+        part.read(part.load(value, HERE), note=said.append)
+    assert said == ["cut after 100,000 of 100,001 characters", "bytes that are not UTF-8, read as Windows-1252"]
 
 
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, {1}, (1,), np.array(["a"])], ids=str)
 def test_a_text_is_one_text(value: Any) -> None:
     with pytest.raises(MediaError, match="expected one text"):
         read("text", value)
-
-
-@pytest.mark.parametrize(
-    "value, number",
-    [
-        (1, 1.0),
-        (-0.0, 0.0),
-        ("1.5", 1.5),
-        (" 2\n", 2.0),
-        ("1e3", 1000.0),
-        ("-7", -7.0),
-        (True, 1.0),
-        (np.False_, 0.0),
-        (decimal.Decimal("1.25"), 1.25),
-        (fractions.Fraction(1, 4), 0.25),
-        (np.float32(0.5), 0.5),
-        (np.int8(-3), -3.0),
-        (1e308, 1e308),
-        (5e-324, 5e-324),
-        (np.array(1.5), 1.5),
-        ("nan", None),
-        ("", None),
-        ("  ", None),
-        (2**70, float(2**70)),
-    ],
-    ids=repr,
-)
-def test_numbers_are_finite_floats(value: Any, number: float | None) -> None:
-    found = read("number", value)
-    assert found == number and (found is None or type(found) is float)
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        "1,5",
-        "1 000",
-        "€5",
-        "5%",
-        "abc",
-        "inf",
-        "-Infinity",
-        "1e400",
-        float("inf"),
-        10**400,
-        1j,
-        [1],
-        {"a": 1},
-        "0x10",
-        object(),
-        pd.Timestamp("2020"),
-        np.zeros(2),
-    ],
-    ids=ascii,
-)
-def test_what_is_no_finite_number_is_refused(value: Any) -> None:
-    with pytest.raises(MediaError, match=r"expected a number|infinite"):
-        read("number", value)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +123,14 @@ def test_a_category_is_its_name(value: Any, name: str | None) -> None:
     assert read("category", value) == name
 
 
-@pytest.mark.parametrize("value", [["a"], ("a",), {"a"}, {"a": 1}, b"a", np.array(["a"])], ids=str)
+def test_a_name_that_is_a_book_is_refused_at_once() -> None:
+    began = time.process_time()
+    with pytest.raises(MediaError, match="found 100001 characters, expected a name of at most 1000"):
+        read("category", "e" + "\u0301\u0316" * 50_000)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("value", [["a"], ("a",), {"a"}, {"a": 1}, b"a", np.array(["a"]), frozenset("a")], ids=str)
 def test_a_category_is_one_name(value: Any) -> None:
     with pytest.raises(MediaError, match="expected one name"):
         read("category", value)
@@ -208,20 +176,24 @@ def test_what_is_no_list_of_names_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     "kind, values, claimed",
     [
-        ("number", ["0008", "0012"], False),
-        ("number", ["0", "0.5", "00"], False),
-        ("number", ["0", "10", "0.5"], True),
-        ("number", [1] * 19 + ["x"], True),
-        ("number", [1] * 18 + ["x"] * 2, False),
-        ("number", [True, False], True),
         ("text", ["a", "b", 1], False),
         ("text", ["a"] * 9 + [1], True),
         ("category", ["a", "b"] * 5, True),
         ("category", ["x" * 81, "y"] * 5, False),
         ("category", [f"n{i}" for i in range(20)], False),
         ("category", [True, False, np.True_], True),
+        ("category", ["yes", "no", "Yes"], True),
+        ("category", [0, 1, "true"], True),
+        ("category", [f"{i:04d}" for i in range(20)], True),
+        ("category", [f"030-{i:04d}" for i in range(20)], True),
+        ("category", [f"{i}.5" for i in range(20)], False),
+        ("category", ["x" * 10**6, "y"], False),
         ("category", [["a"], "b"], False),
         ("category", [{"a": 1}] * 9, False),
+        ("labels", [[1, 2], [3]], True),
+        ("labels", [[1, 2], [3, 3]], False),
+        ("labels", [list(range(40))], False),
+        ("labels", [[1.5], [2.0]], False),
         ("labels", [["a"], "x"], False),
         ("labels", ['["a"]', "[]"], True),
         ("labels", [[["a"]]], False),

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import unicodedata
 from typing import Any
 
@@ -142,6 +143,15 @@ def test_a_long_text_is_cut(tokens: int) -> None:
     cut = words.prepare([text, "x" * 10**6, "e\u0301" * 10**5])
     assert all(len(c["ids"]) <= tokens for c in cut)
     assert cut[0]["ids"].tolist() == whole.prepare([text])[0]["ids"][:tokens].tolist()
+
+
+def test_the_time_to_learn_grows_with_the_length_of_a_word_and_not_with_its_square() -> None:
+    began = time.process_time()
+    for piece in ("x", "一个成熟的番茄三只小猪", "e\u0301\u0316", "👩\u200d"):
+        word = piece * (40_000 // len(piece))
+        facts = subwords.learn([word, word], vocabulary=4000, lowercase=True)
+        assert len(Subwords(**facts, tokens=128, hide=0.0).prepare([word * 25])[0]["ids"]) <= 128
+    assert time.process_time() - began < 12  # a word of 100,000 letters took minutes
 
 
 def test_hiding_spares_start_and_padding_and_has_its_share() -> None:

@@ -8,11 +8,15 @@ from plait.cli.app import app
 
 
 def main() -> None:
-    """The entry point: a PlaitError becomes one message on standard error and exit code 2."""
+    """The entry point: a PlaitError becomes one message on standard error and exit code 2. Exit code 130 after Ctrl-C
+    (a fit has then still written the model so far), 143 after SIGTERM (a fit has written a checkpoint)."""
+    import warnings
+
     from plait.errors import PlaitError
 
+    warnings.formatwarning = lambda message, *_, **__: f"Warning: {message}\n"
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)
     except PlaitError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

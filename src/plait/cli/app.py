@@ -17,7 +17,10 @@ app = typer.Typer(
 )
 
 TABLE = Annotated[
-    str, typer.Argument(help="A .csv, .tsv, .jsonl or .parquet file; paths in cells are taken from its folder.")
+    str,
+    typer.Argument(
+        help="A .csv, .tsv, .jsonl, .parquet or .arrow file (paths in cells are taken from its folder), or a folder of media."
+    ),
 ]
 MODEL = Annotated[Path, typer.Argument(help="The folder of a model.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
@@ -57,7 +60,9 @@ def fit(
     head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
     fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "average",
     train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
-    split_column: Annotated[Optional[str], typer.Option(help="A column that says train, valid or test.")] = None,
+    split_column: Annotated[
+        Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
+    ] = None,
     group: Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")] = None,
     time: Annotated[Optional[str], typer.Option(help="The earliest rows here train, the latest test.")] = None,
     valid: Annotated[float, typer.Option(help="Share of the rows for early stopping.")] = 0.15,
@@ -68,6 +73,9 @@ def fit(
     max_bad: Annotated[float, typer.Option(help="Largest share of a column's cells that may be unreadable.")] = 0.05,
     out: Annotated[Optional[Path], typer.Option(help="The folder to write; TABLE.plait when not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
+    allow_data_change: Annotated[
+        bool, typer.Option("--allow-data-change", help="Go on with a killed run though its data have changed.")
+    ] = False,
     as_json: JSON = False,
     quiet: QUIET = False,
 ) -> None:
@@ -92,6 +100,7 @@ def fit(
         max_bad=max_bad,
         out=folder,
         overwrite=overwrite,
+        allow_data_change=allow_data_change,
         quiet=quiet,
     )
     _show(
@@ -99,6 +108,8 @@ def fit(
         f"Model: {folder}\nReport: {folder / 'report.html'}",
         as_json,
     )
+    if model.record["stopped"] == "interrupted":
+        raise typer.Exit(130)
 
 
 def _specs_flat(given: list[str]) -> dict[str, Any]:
@@ -143,6 +154,46 @@ def evaluate(model: MODEL, table: TABLE, as_json: JSON = False, quiet: QUIET = F
 
     result = load(model).evaluate(table, quiet=quiet)
     _show(result.to_json(), str(result), as_json)
+
+
+@app.command("inspect")
+def inspect_table(
+    table: TABLE,
+    target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")] = [],
+    input: Annotated[
+        list[str], typer.Option(help="A column to predict from; COLUMN=MODALITY. All others when none is given.")
+    ] = [],
+    split_column: Annotated[
+        Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
+    ] = None,
+    group: Annotated[Optional[str], typer.Option(help="Rows with the same value here belong together.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split that would be drawn.")] = 0,
+    against: Annotated[Optional[str], typer.Option(help="A second table: what both hold, and how they differ.")] = None,
+    out: Annotated[Optional[Path], typer.Option(help="The page to write; it is replaced if it is there.")] = None,
+    as_json: JSON = False,
+    quiet: QUIET = False,
+) -> None:
+    """Look at a table before training: broken cells, duplicates, leaks, conflicts of labels, gaps and drift."""
+    from plait.inspection import inspect
+
+    targets = _columns(target) or {}
+    found = inspect(
+        table,
+        list(targets),
+        inputs=_columns(input),
+        modalities={k: v for k, v in targets.items() if v},
+        split_column=split_column,
+        group=group,
+        seed=seed,
+        against=against,
+        quiet=quiet,
+    )
+    page = None if out is None else found.save_html(out)
+    _show(
+        {**found.to_json(), "page": None if page is None else str(page)},
+        str(found) + (f"\nPage: {page}" if page else ""),
+        as_json,
+    )
 
 
 @app.command()

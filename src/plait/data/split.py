@@ -28,6 +28,12 @@ def by_column(values: Sequence[Any], *, name: str) -> np.ndarray:
     return parts
 
 
+def names_parts(values: Sequence[Any]) -> bool:
+    """Whether a column says, for each row, who trains and who tests."""
+    words = {str(v).strip().lower() for v in values if not missing(v)}
+    return words <= set(_WORDS) and {0, 2} <= {_WORDS[w] for w in words}
+
+
 def by_time(
     values: Sequence[Any], *, fractions: tuple[float, float], name: str, rows: Sequence[int] | None = None
 ) -> np.ndarray:

@@ -11,9 +11,14 @@ MODALITIES = Table(
         "text": "plait.modalities.text:Text",
         "image": "plait.modalities.image:Image",
         "audio": "plait.modalities.audio:Audio",
+        "video": "plait.modalities.video:Video",
+        "images": "plait.modalities.images:Images",
+        "texts": "plait.modalities.texts:Texts",
         "number": "plait.modalities.number:Number",
+        "date": "plait.modalities.date:Date",
         "category": "plait.modalities.category:Category",
         "labels": "plait.modalities.labels:Labels",
+        "series": "plait.modalities.series:TimeSeries",
     },
 )
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import unicodedata
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from plait.errors import MediaError
+from plait.errors import MediaError, MissingExtraError
+from plait.reading.encoded import base64_head, from_base64
+from plait.reading.magic import HEAD, is_text, sniff
+from plait.reading.paths import MAX_FILE_BYTES, read_path
 from plait.types import Cell, Note
-
-MAX_FILE_BYTES = 512 * 2**20
 
 
 class Claim(NamedTuple):
@@ -68,72 +68,130 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text.encode("utf-8", errors="replace").decode("utf-8"))
 
 
-class _Quiet:
-    lock, users = threading.Lock(), 0
+class Shared:
+    """A setting of the whole process that many threads need at once: made by the first that enters, undone by the last
+    that leaves. `make` returns what undoes it."""
+
+    def __init__(self, *, make: Callable[[], Callable[[], None]]) -> None:
+        self._make, self._lock, self._users = make, threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._undo = self._make()
+            self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._undo()
+
+
+def _silence() -> Callable[[], None]:
     guard = warnings.catch_warnings()
+    guard.__enter__()
+    warnings.simplefilter("ignore")
+    return lambda: guard.__exit__(None, None, None)
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
+_QUIET = Shared(make=_silence)
+
+
+def quiet() -> Shared:
     """No warnings, neither printed nor raised. `warnings.catch_warnings` alone, used by two threads at once, would
     leave its filter behind for good."""
-    with _Quiet.lock:
-        if not _Quiet.users:
-            _Quiet.guard = warnings.catch_warnings()
-            _Quiet.guard.__enter__()
-            warnings.simplefilter("ignore")
-        _Quiet.users += 1
-    try:
-        yield
-    finally:
-        with _Quiet.lock:
-            _Quiet.users -= 1
-            if not _Quiet.users:
-                _Quiet.guard.__exit__(None, None, None)
+    return _QUIET
 
 
-def claim_files(values: Sequence[Any], suffixes: tuple[str, ...], kind: str) -> Claim | None:
-    """The claim of a modality whose cells are paths: nine in ten values must end like its files."""
-    hits = sum(isinstance(v, (str, Path)) and str(v).strip().lower().endswith(suffixes) for v in values)
-    if hits < 0.9 * len(values):
+def claim_files(
+    values: Sequence[Any],
+    suffixes: tuple[str, ...],
+    kind: str,
+    own: Callable[[Any], bool] = lambda value: False,
+) -> Claim | None:
+    """The claim of a modality whose cells are files: nine in ten values must be paths that end like them, or hold bytes
+    that begin like them, as they are, as base64 text, or in a dict. `kind`: "picture", "sound" or "video". `own`:
+    whether a value of another type, such as an array, is one too."""
+    paths = held = 0
+    for value in values:
+        if isinstance(value, dict) and ("bytes" in value or "path" in value):
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, (str, Path)) and str(value).strip().lower().endswith(suffixes):
+            paths += 1
+        elif own(value) or _begins_like(value, kind):
+            held += 1
+    if paths + held < 0.9 * len(values):
         return None
-    return Claim(0.95, f"{hits} of {len(values)} sampled values are paths of {kind} files")
+    said = [f"{paths} paths of {kind} files"] * bool(paths) + [f"{held} that hold a {kind} themselves"] * bool(held)
+    if not held:
+        return Claim(0.95, f"{paths} of {len(values)} sampled values are paths of {kind} files")
+    return Claim(0.95, f"among {len(values)} sampled values are {' and '.join(said)}")
+
+
+def _begins_like(value: Any, kind: str) -> bool:
+    """Whether a value holds bytes, or base64 text, that begin like a file of this kind."""
+    if isinstance(value, str):
+        value = base64_head(value)
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        return False
+    found = sniff(bytes(value[:HEAD]))
+    return found is not None and found.family == kind
 
 
 def load_file(value: Any, folder: Path, suffix_hint: str) -> bytes | None:
-    """The bytes of the file a cell names, relative to the table's folder. Empty cells are missing."""
+    """The bytes that a cell holds, as they are or as base64 text, or those of the file it names, relative to the
+    table's folder. A dict {"bytes": …, "path": …}, as Hugging Face writes it, is either. Empty cells are missing.
+    `suffix_hint`: what is expected, for the message: "a picture"."""
+    if isinstance(value, dict):
+        if not value.keys() & {"bytes", "path"}:
+            raise MediaError(f"found a dict of {', '.join(map(str, value))[:80] or 'nothing'}, expected bytes or path")
+        value = value.get("path") if value.get("bytes") is None else value["bytes"]
     if missing(value):
         return None
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return whole(bytes(value))
     if not isinstance(value, (str, os.PathLike)):
-        raise MediaError(f"found a {type(value).__name__}, expected the path of {suffix_hint}")
-    text = os.fspath(value).strip()
-    if not text:
+        raise MediaError(f"found a {type(value).__name__}, expected the path, bytes or base64 text of {suffix_hint}")
+    text = os.fsdecode(value)
+    if not text.strip():
         return None
-    if "://" in text:
-        raise MediaError("is a URL; plait reads local files only: download it first")
-    if "\0" in text:
-        raise MediaError("the path holds a NUL character")
-    path = Path(text) if Path(text).is_absolute() else folder / text
-    try:
-        with open(path, "rb", opener=_open_regular) as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        raise MediaError(f"no such file (relative paths are taken from {folder})") from None
-    except OSError as error:
-        raise MediaError(error.strerror or type(error).__name__) from None
-    except UnicodeEncodeError:
-        raise MediaError("the path holds half a character (a lone surrogate)") from None
-    if len(raw) > MAX_FILE_BYTES:
+    if (content := from_base64(text)) is not None:
+        return whole(content)
+    return read_path(text, folder)
+
+
+def whole(content: bytes) -> bytes:
+    """The content, which must hold something, but not too much."""
+    if not content:
+        raise MediaError("is empty (0 bytes)")
+    if len(content) > MAX_FILE_BYTES:
         raise MediaError(f"is larger than {MAX_FILE_BYTES >> 20} MB")
-    if not raw:
-        raise MediaError("the file is empty (0 bytes)")
-    return raw
+    return content
 
 
-def _open_regular(path: str, flags: int) -> int:
-    """Opens regular files only: a FIFO or a device would hang or never end."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise MediaError("is not a regular file")
-    return descriptor
+@contextmanager
+def decoding(raw: bytes, kind: str, reads: str) -> Iterator[None]:
+    """Whatever a decoder raises in this block becomes a MediaError that says what the bytes are: none of the decoder's
+    words, which may hold parts of memory. `kind`: "picture"; `reads`: the formats that are read, for the message."""
+    try:
+        with quiet():
+            yield
+    except MediaError:
+        raise
+    except MissingExtraError as error:
+        raise MediaError(str(error)) from None
+    except (
+        Exception
+    ):  # decoders raise nearly anything on damaged bytes: MemoryError, RecursionError, UnicodeDecodeError
+        raise MediaError(refusal(raw, kind, reads)) from None
+
+
+def refusal(raw: bytes, kind: str, reads: str) -> str:
+    """Why these bytes cannot be read as `kind`, by how they begin."""
+    found = sniff(raw)
+    if found is None:
+        return f"not a {kind}: {'text' if is_text(raw) else 'nothing'} that is read here (expected {reads})"
+    if found.family != kind:
+        return f"not a {kind}: the content is {found.name}"
+    return f"{found.name} that is damaged, or of a sort that is not read here"

@@ -27,22 +27,21 @@ class Pictures:
         self.preparation: dict[str, Any] = {"kind": "picture", "version": 1, "size": size, "fit": fit}
 
     def prepare(self, cells: Sequence[np.ndarray]) -> list[Prepared]:
-        return [{"pixels": self._resize(c).transpose(2, 0, 1)} for c in cells]
+        return [{"pixels": self._resize(c)} for c in cells]
 
     def _resize(self, cell: np.ndarray) -> np.ndarray:
         from PIL import Image, ImageOps
 
-        picture, square = Image.fromarray(cell), (self.size, self.size)
-        if self.fit == "stretch":
-            return np.asarray(picture.resize(square, Image.Resampling.BICUBIC))
+        picture, side, bicubic = Image.fromarray(cell), self.size, Image.Resampling.BICUBIC
         if self.fit == "crop":
-            return np.asarray(ImageOps.fit(picture, square, Image.Resampling.BICUBIC))
-        scale = self.size / max(picture.size)
-        width, height = (max(1, round(s * scale)) for s in picture.size)
-        canvas = Image.new("RGB", square, "white")
-        small = picture.resize((width, height), Image.Resampling.BICUBIC)
-        canvas.paste(small, ((self.size - width) // 2, (self.size - height) // 2))
-        return np.asarray(canvas)
+            return np.asarray(ImageOps.fit(picture, (side, side), bicubic)).transpose(2, 0, 1)
+        scale = side / max(picture.size)
+        width, height = (max(1, round(s * scale)) for s in picture.size) if self.fit == "pad" else (side, side)
+        small = picture if picture.size == (width, height) else picture.resize((width, height), bicubic)
+        pixels = np.full((3, side, side), 255, np.uint8)
+        left, top = (side - width) // 2, (side - height) // 2
+        pixels[:, top : top + height, left : left + width] = np.asarray(small).transpose(2, 0, 1)
+        return pixels
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return rows.stack(cells, pixels=np.zeros((3, self.size, self.size), np.uint8))

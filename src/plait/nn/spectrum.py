@@ -16,6 +16,7 @@ from plait.types import Inputs, Prepared, Wave
 RATE = 16_000
 WINDOW, HOP, FFT = 512, 256, 512  # 32 ms every 16 ms
 FLOOR = 1e-6
+BLOCK = 64  # frames computed together: what they need stays in the cache of a core
 
 
 class LogMel:
@@ -40,9 +41,13 @@ class LogMel:
             samples = soxr.resample(samples, wave.rate, RATE, quality="HQ")
         samples = np.pad(samples, (WINDOW // 2, WINDOW // 2 + max(0, WINDOW - len(samples))))
         frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
-        power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW + 1)[:-1].astype(np.float32), FFT)) ** 2
-        mel: np.ndarray = np.log10(power.astype(np.float32) @ mel_filters(self.bands) + FLOOR)
-        return mel
+        filters, mel = mel_filters(self.bands), np.empty((len(frames), self.bands), np.float32)
+        for first in range(0, len(frames), BLOCK):
+            spectrum = np.fft.rfft(frames[first : first + BLOCK] * _window(), FFT)
+            power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
+            np.matmul(power, filters, out=mel[first : first + BLOCK])
+        mel += FLOOR
+        return np.log10(mel, out=mel)
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return rows.pad(cells, "mel", fill=self.floor, shape=(self.bands,), dtype=np.float16)
@@ -66,6 +71,12 @@ class LogMel:
         )
         mel = power.clamp_min(FLOOR).log10().masked_fill(silent | ~real[..., None], self.floor)
         return {**inputs, "mel": mel}
+
+
+@cache
+def _window() -> np.ndarray:
+    """(WINDOW,) Hann, periodic."""
+    return np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
 
 def _stretch(b: int, size: int, length: Tensor, share: float, device: torch.device) -> Tensor:

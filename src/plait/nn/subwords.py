@@ -20,13 +20,14 @@ from plait.types import Inputs, Prepared
 PAD, START, HIDDEN = 0, 1, 2
 SPECIAL = 3
 RARE = 2  # a token seen fewer times in training counts as not seen
+LONGEST_WORD = 256  # bytes; a longer run is several words, for the time to learn from a word is its length squared
 CHARACTERS_A_TOKEN = 16  # what of a text is looked at, at most, for each token kept
 
 
 def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> dict[str, Any]:
     """From texts, the arguments that Subwords needs: a tokenizer as JSON, and its tokens that training hardly shows.
     `vocabulary`: tokens at most, the 256 bytes included."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     texts = [c for c in cells if c is not None]
     tokenizer = Tokenizer(models.BPE())
@@ -34,7 +35,11 @@ def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> d
     tokenizer.normalizer = normalizers.Sequence(steps)
     # Digits one by one, then words: where a script has no spaces, a run of letters is a word and BPE finds its parts.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=True)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=True),
+            pre_tokenizers.Split(Regex(f".{{1,{LONGEST_WORD}}}"), "isolated"),
+        ]
     )
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,

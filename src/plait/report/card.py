@@ -20,6 +20,11 @@ EXAMPLES = {
     "number": 1.5,
     "category": "a name",
     "labels": ["a name"],
+    "video": "clip.mp4",
+    "date": "2020-12-31",
+    "images": ["one.png", "two.png"],
+    "texts": ["some words", "more words"],
+    "series": [0.5, 0.7, 0.6],
 }
 
 

@@ -24,7 +24,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-sr
 def report_page(predictor: Predictor, table: Table, evaluation: Evaluation) -> str:
     """The page as text. `table`: the one that was fitted, which the rows of the evaluation index. The same arguments
     give the same bytes: the page holds no date and no time."""
-    record, media = predictor.record, Media(table)
+    record, media = predictor.record, Media(table, options=predictor.schema.options)
     sections = [_overview(predictor, evaluation)]
     for number, target in enumerate(_judged(predictor, evaluation)):
         full = sum(map(len, sections)) < ENOUGH

@@ -142,6 +142,7 @@ svg.plot text{font-family:var(--font)}
 .cell{margin:8px 0}
 .cell>.k{display:block;color:var(--soft);font-size:.78rem;line-height:1.3}
 .cell img{display:block;max-width:160px;max-height:160px;border-radius:8px;background:#fff;margin-top:3px}
+.cell .clip img{max-width:100%}
 .cell audio{display:block;width:100%;height:36px;margin-top:3px}
 .cell q{quotes:none;display:block;unicode-bidi:plaintext}
 .row{font-size:.78rem;color:var(--soft);margin-bottom:6px}

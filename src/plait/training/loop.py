@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,20 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.errors import TrainingError
+from plait.errors import OutputError, TrainingError
 from plait.inference import answers
 from plait.metrics import LOWER_IS_BETTER
 from plait.model import Model
 from plait.nn import rows as batches
 from plait.objectives.base import Objective
 from plait.preparation import Dataset
-from plait.progress import Progress
+from plait.progress import Bar, Progress
 from plait.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
 from plait.training.options import Options
+from plait.training.prefetch import prefetch
 from plait.training.schedule import order, rate, step_seed
+from plait.training.signals import Stop
 from plait.types import Batch
 
 SAVE_SECONDS = 60.0
+INTERRUPTED, LATE = CUT = "interrupted", "time limit"  # why a run ended before it was over
 
 
 @dataclass
@@ -73,10 +72,12 @@ def train(
     checkpoints: Checkpoints | None,
     deadline: float | None,
     progress: Progress,
+    stop: Stop | None = None,
     save_seconds: float = SAVE_SECONDS,
 ) -> State:
     """Trains the model in place and leaves the weights of its best epoch in it. `deadline`: a time.monotonic(). With a
-    deadline or after Ctrl-C the run stops early, with the best weights so far."""
+    deadline or after Ctrl-C the run stops early, with the best weights so far; after SIGTERM it ends with a checkpoint."""
+    stop = stop or Stop()
     accelerator, precision = _accelerator(options.precision)
     model.to(accelerator.device)
     data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
@@ -88,6 +89,7 @@ def train(
         options,
         checkpoints,
         seed=seed,
+        stop=stop,
         steps=-(-len(train_rows) // options.batch_size),
         epochs=options.epochs_for(len(train_rows)),
     )
@@ -99,39 +101,27 @@ def train(
         f"Training: {len(train_rows)} rows, {run.epochs} epochs of {run.steps} steps, {precision} on "
         f"{accelerator.device}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters"
     )
-    with (
-        _interruptible() as interrupted,
-        torch.random.fork_rng(),
-        progress.bar("Training", run.epochs * run.steps, unit="steps", start=state.step) as bar,
-    ):
-        for epoch in range(state.step // run.steps, run.epochs):
-            if state.stopped:
-                break
-            todo = np.array_split(order(train_rows, seed=seed, epoch=epoch), run.steps)[state.step % run.steps :]
-            speed = Speed()
-            cut: str | None = None
-            for batch, rows, wait in _prefetch(data, todo):
-                run.advance(state, batch, rows)
-                speed.count(len(rows), wait)
-                bar.advance(note=_note(state, speed.rows_per_second))
-                late = deadline is not None and time.monotonic() > deadline
-                if late or interrupted():
-                    cut = "time limit" if late else "interrupted"
+    bar = progress.bar("Training", run.epochs * run.steps, unit="steps", start=state.step)
+    with stop.interruptible(), torch.random.fork_rng(), bar as advance:
+        try:
+            for epoch in range(len(state.history), run.epochs):
+                if state.stopped:
                     break
-                if state.step % run.steps:
-                    run.save(state, every=save_seconds)
-            state.speeds.append(speed)
-            if cut and state.step % run.steps:
-                run.save(state, every=0)  # before this half epoch is judged: from here a run without limit goes on
+                rows = np.array_split(order(train_rows, seed=seed, epoch=epoch), run.steps)
+                cut = run.epoch(state, rows[state.step - epoch * run.steps :], deadline, save_seconds, advance)
                 run.end_epoch(state, epoch, valid_rows, patience)
-            else:
-                run.end_epoch(state, epoch, valid_rows, patience)
+                if not cut or state.step % run.steps == 0:
+                    run.save(state, every=0)
+                state.stopped = cut or (INTERRUPTED if stop.interrupted else state.stopped)
+                if not progress.terminal and (
+                    epoch % max(1, run.epochs // 8) == 0 or state.stopped or epoch + 1 == run.epochs
+                ):
+                    progress.say(f"  epoch {epoch + 1}/{run.epochs}: {_note(state, state.speeds[-1].rows_per_second)}")
+        except SystemExit:  # SIGTERM
+            if state.stopped not in CUT and state.step >= len(state.history) * run.steps:  # not a half epoch judged
                 run.save(state, every=0)
-            state.stopped = cut or state.stopped
-            if not progress.terminal and (
-                epoch % max(1, run.epochs // 8) == 0 or state.stopped or epoch + 1 == run.epochs
-            ):
-                progress.say(f"  epoch {epoch + 1}/{run.epochs}: {_note(state, speed.rows_per_second)}")
+            progress.say(f"Terminated after step {state.step}. Call again with the same arguments to go on.")
+            raise
     run.keep_best()
     model.eval()
     return state
@@ -150,9 +140,11 @@ class _Run:
         checkpoints: Checkpoints | None,
         *,
         seed: int,
+        stop: Stop,
         steps: int,
         epochs: int,
     ) -> None:
+        self.stop = stop
         self.accelerator, self.model, self.objective, self.data = accelerator, model, objective, data
         self.options, self.checkpoints, self.seed, self.steps, self.epochs = options, checkpoints, seed, steps, epochs
         self.optimizer = _optimizer(model, options)
@@ -160,6 +152,27 @@ class _Run:
         self.names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
         self.best: dict[str, Tensor] = {}
         self.saved = time.monotonic()
+
+    def epoch(
+        self, state: State, todo: list[np.ndarray], deadline: float | None, save_seconds: float, bar: Bar
+    ) -> str | None:
+        """The steps of one epoch, or those that are left of it. Returns why it was cut short, if it was: then there is a
+        checkpoint from which a run without limit goes on, before the half epoch is judged."""
+        speed = Speed()
+        state.speeds.append(speed)
+        for batch, rows, wait in prefetch(self.data, todo):
+            with self.stop.held():
+                self.advance(state, batch, rows)
+            speed.count(len(rows), wait)
+            bar.advance(note=_note(state, speed.rows_per_second))
+            late = deadline is not None and time.monotonic() > deadline
+            if late or self.stop.interrupted:
+                if state.step % self.steps:
+                    self.save(state, every=0)
+                return LATE if late else INTERRUPTED
+            if state.step % self.steps:
+                self.save(state, every=save_seconds)
+        return None
 
     def advance(self, state: State, batch: Batch, rows: np.ndarray) -> None:
         """One step. Every random draw in it follows from the seed and the step."""
@@ -182,41 +195,59 @@ class _Run:
         """Validates, keeps the weights when they are as good as the best so far, and decides whether to go on. As good:
         within one standard error, so that a lucky epoch early on does not win over a trained model (the one-standard-error
         rule of Breiman et al. 1984, in favour of more training). Without validation rows the last weights are kept."""
+        _finite_weights(self.model.state_dict(), state.step)
         entry = {
             "epoch": epoch,
             "loss": float(np.mean(state.losses)) if state.losses else None,
             **_validate(self.model, self.data, valid_rows, self.options),
         }
-        state.losses = []
-        state.history.append(entry)
-        if entry["score"] is None or entry["score"] >= state.best_score - entry["slack"]:
-            state.best_score = -np.inf if entry["score"] is None else max(state.best_score, entry["score"])
-            state.best_epoch = epoch
-            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        if valid_rows.size and epoch - state.best_epoch >= patience and not state.stopped:
-            state.stopped = f"no better {entry['watched']} for {patience} epochs"
+        with self.stop.held():
+            state.losses = []
+            state.history.append(entry)
+            if entry["score"] is None or entry["score"] >= state.best_score - entry["slack"]:
+                state.best_score = -np.inf if entry["score"] is None else max(state.best_score, entry["score"])
+                state.best_epoch = epoch
+                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            if valid_rows.size and epoch - state.best_epoch >= patience and not state.stopped:
+                state.stopped = f"no better {entry['watched']} for {patience} epochs"
 
     def resume(self) -> State:
+        """Where the last checkpoint stands. Written with other data, it stands at the beginning of its epoch, with
+        nothing judged yet."""
         found = self.checkpoints.latest() if self.checkpoints else None
         if found is None:
             return State()
-        tensors, state = found
-        self.model.load_state_dict(tensors["model"])
-        restore_optimizer(self.optimizer, self.names, tensors["optimizer"])
-        self.best = tensors.get("best", {})
-        return State(**{**state, "best_score": -np.inf if state["best_score"] is None else state["best_score"]})
+        self.model.load_state_dict(found.tensors["model"])
+        restore_optimizer(self.optimizer, self.names, found.tensors["optimizer"])
+        score = found.state["best_score"]
+        state = State(**{**found.state, "best_score": -np.inf if score is None else score})
+        if found.same_data:
+            self.best = found.tensors.get("best", {})
+            return state
+        done = len(state.history)
+        return State(step=done * self.steps, best_epoch=done - 1, history=state.history)
 
     def save(self, state: State, *, every: float) -> None:
-        """A checkpoint, when the last is more than `every` seconds old."""
-        if self.checkpoints is None or time.monotonic() - self.saved < every:
+        """A checkpoint, when the last is more than `every` seconds old. When it cannot be written, the one before it is
+        still there, and training goes on with a warning. Raises TrainingError."""
+        if time.monotonic() - self.saved < every:
             return
-        tensors = {"model": self.model.state_dict(), "optimizer": optimizer_tensors(self.optimizer, self.names)}
+        weights = self.model.state_dict()
+        _finite_weights(weights, state.step)
+        self.saved = time.monotonic()
+        if self.checkpoints is None:
+            return
+        tensors = {"model": weights, "optimizer": optimizer_tensors(self.optimizer, self.names)}
         if self.best:
             tensors["best"] = self.best
         score = state.best_score if np.isfinite(state.best_score) else None
         kept = {k: v for k, v in vars(state).items() if k != "speeds"}
-        self.checkpoints.save(state.step, tensors, {**kept, "best_score": score})
-        self.saved = time.monotonic()
+        with self.stop.held():
+            try:
+                self.checkpoints.save(state.step, tensors, {**kept, "best_score": score})
+            except OutputError as error:
+                warnings.warn(f"No checkpoint of step {state.step}. {error}", RuntimeWarning, stacklevel=2)
+            self.saved = time.monotonic()
 
     def keep_best(self) -> None:
         if self.best:
@@ -270,42 +301,6 @@ def _validate(model: Model, data: Dataset, rows: np.ndarray, options: Options) -
     return {"score": -value if lower else value, "slack": slack, "watched": watched, "valid": figures}
 
 
-def _prefetch(data: Dataset, todo: list[np.ndarray]) -> Iterator[tuple[Batch, np.ndarray, float]]:
-    """Batches, the next ones being put together in a thread; with the seconds each was waited for."""
-    ready: queue.Queue[Any] = queue.Queue(maxsize=2)
-    stop = threading.Event()
-
-    def put(item: Any) -> None:
-        while not stop.is_set():
-            try:
-                return ready.put(item, timeout=0.2)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for rows in todo:
-                put((data.batch(rows), rows))
-            put(None)
-        except BaseException as error:  # handed over to the loop
-            put(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while True:
-            began = time.perf_counter()
-            item = ready.get()
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield *item, time.perf_counter() - began
-    finally:
-        stop.set()
-        thread.join()
-
-
 def _accelerator(precision: str) -> tuple[Any, str]:
     """accelerate's handle on devices, and the precision it computes in. bf16 is chosen by what the chip can do."""
     from accelerate import Accelerator
@@ -344,6 +339,15 @@ def _finite(total: Tensor, norm: Tensor, step: int, rows: np.ndarray) -> float:
     return loss
 
 
+def _finite_weights(weights: dict[str, Tensor], step: int) -> None:
+    broken = [n for n, w in weights.items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
+    if broken:
+        raise TrainingError(
+            f"Training broke at step {step - 1}: {len(broken)} weights are not finite after it, the first {broken[0]}. "
+            f"Lower the learning rate."
+        )
+
+
 def _note(state: State, speed: float) -> str:
     loss = f"loss {np.mean(state.losses[-20:]):.3f}" if state.losses else ""
     last = state.history[-1] if state.history else {}
@@ -355,22 +359,3 @@ def _note(state: State, speed: float) -> str:
         if figures.get(last.get("watched")) is not None
     ]
     return f"{loss}  {'valid ' + str(last['watched']) + ' ' + ', '.join(shown) if shown else ''}  {speed:.0f} rows/s"
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """The first Ctrl-C is noted, and the loop ends after its step; the second one is as usual."""
-    pressed = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-
-    def note(*_: Any) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,5 @@
+"""What is in a table, before any training: plait.inspect."""
+
+from plait.inspection.overview import Inspection, inspect
+
+__all__ = ["Inspection", "inspect"]

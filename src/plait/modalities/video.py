@@ -1,0 +1,169 @@
+"""Video: files some of whose frames, and whose sound track, are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from plait.errors import MediaError
+from plait.modalities.base import Claim, Modality, claim_files, load_file, silent
+from plait.modalities.containers import (
+    MAX_PIXELS,
+    MAX_SECONDS,
+    VIDEO_CODECS,
+    Clock,
+    Raw,
+    codec_name,
+    decode_sound,
+    opened,
+)
+from plait.modalities.tape import HELD_BYTES, NOTHING, shown, wind
+from plait.reading.paths import open_path
+from plait.types import Clip, Note, Wave
+
+MAX_FILE_BYTES = 16 * 2**30
+MAX_FRAMES = 1024
+MAX_VALUES = 400_000_000  # frames x height x width x 3 of a cell: larger frames are made smaller
+MOST_STRETCHED = 16.0  # width of a pixel in its heights, or the other way round; beyond, the header is not believed
+
+
+class Video(Modality):
+    """A video: uint8 RGB frames (T, H, W, 3), upright, pixels made square, transparency laid on white, with the second
+    at which each comes on the screen, and the sound track. An animated GIF is a video, a JPEG picture is not."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
+
+    def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:
+        return claim_files(values, self.suffixes, "video")
+
+    def load(self, value: Any, folder: Path) -> Raw | None:
+        large = _large(value, folder)
+        return load_file(value, folder, "a video") if large is None else _mapped(large)
+
+    def read(
+        self,
+        raw: Raw,
+        *,
+        note: Note = silent,
+        frames: int = 8,
+        enough: int | None = None,
+        sound: bool = True,
+        seconds: float = MAX_SECONDS,
+    ) -> Clip:
+        """The frames on the screen at the middles of `frames` equal spans of the video; fewer where it has fewer.
+        `enough`: pixels of the shorter side above which detail is left out. `sound`: whether the sound track is decoded,
+        its first `seconds`. Times and sound count from the first frame."""
+        assert 1 <= frames <= MAX_FRAMES, f"{frames} frames, expected 1 to {MAX_FRAMES}"
+        clock = Clock()
+        with opened(raw, "video", clock) as container:
+            stream = _track(container)
+            tape = wind(container, stream, len(raw), frames, clock, note)
+            screen = _Screen(stream=stream, frames=len(tape.wanted), enough=enough)
+            ticks, pictures = [], []
+            for tick, frame in shown(tape, stream, clock, note):
+                ticks.append(tick)
+                pictures.append(screen.picture(frame))
+            audible = sound and len(container.streams.audio) > 0
+        if not pictures:
+            raise MediaError(NOTHING)
+        times = (np.array(ticks, dtype=np.float64) - tape.begin) * tape.base
+        wave = _sound(raw, clock, tape.begin * tape.base, seconds, note) if audible else None
+        return Clip(np.stack(pictures), times, wave)
+
+
+def _large(value: Any, folder: Path) -> Path | None:
+    """The path of a regular file too large to be read whole; None for all else, which `load_file` reads or refuses."""
+    try:
+        path = folder / os.fspath(value).strip()
+        return path if path.is_file() and path.stat().st_size > HELD_BYTES else None
+    except (TypeError, ValueError, OSError):
+        return None
+
+
+def _mapped(path: Path) -> mmap:
+    """A file as bytes that are fetched when they are looked at."""
+    descriptor = open_path(str(path), path.parent)
+    try:
+        if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
+            raise MediaError(f"is larger than {MAX_FILE_BYTES >> 30} GB")
+        return mmap(descriptor, 0, access=ACCESS_READ)
+    except OSError as error:
+        raise MediaError(error.strerror or type(error).__name__) from None
+    finally:
+        os.close(descriptor)
+
+
+def _track(container: Any) -> Any:
+    """The first video track that is not the cover of an album, ready to be decoded. Raises MediaError."""
+    from av.stream import Disposition
+
+    tracks = [s for s in container.streams.video if Disposition.attached_pic not in s.disposition]
+    if not tracks:
+        raise MediaError("has no video track")
+    stream, name = tracks[0], codec_name(tracks[0])
+    if name not in VIDEO_CODECS:
+        raise MediaError(f"its video is coded as {name}, which is not read here: convert it to H.264")
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise MediaError(f"has frames of {context.width} x {context.height} pixels, more than 4096 x 2304")
+    context.options = {"max_pixels": str(MAX_PIXELS)}  # also of frames that grow on the way
+    context.thread_count = 1  # cells are decoded side by side; and so a packet's frame is skipped or not as asked
+    return stream
+
+
+class _Screen:
+    """Makes pictures of frames: all of the first one's size, upright."""
+
+    def __init__(self, *, stream: Any, frames: int, enough: int | None) -> None:
+        from av.video.reformatter import VideoReformatter
+
+        self._scaler, self._frames, self._enough = VideoReformatter(), frames, enough
+        ratio = float(stream.sample_aspect_ratio or 1)
+        self._ratio = ratio if 1 / MOST_STRETCHED <= ratio <= MOST_STRETCHED else 1.0
+        self._size: tuple[int, int] | None = None
+        self._turn = 0
+
+    def picture(self, frame: Any) -> np.ndarray:
+        """(H, W, 3) uint8."""
+        if self._size is None:
+            self._size, self._turn = self._target(frame.width, frame.height), round(frame.rotation / 90)
+        width, height = self._size
+        same = (width, height) == (frame.width, frame.height)
+        alpha = any(c.is_alpha for c in frame.format.components)
+        pixels: np.ndarray = self._scaler.reformat(
+            frame, width, height, "rgba" if alpha else "rgb24", interpolation="BILINEAR" if same else "AREA"
+        ).to_ndarray()
+        if alpha:
+            share = pixels[..., 3:].astype(np.float32) / 255
+            pixels = (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
+        return np.ascontiguousarray(np.rot90(pixels, self._turn))
+
+    def _target(self, width: int, height: int) -> tuple[int, int]:
+        """Pixels made square by making them larger, then the whole smaller where that is allowed."""
+        wide, high = width * max(1.0, self._ratio), height * max(1.0, 1 / self._ratio)
+        scale = min(1.0, (MAX_VALUES / (3 * self._frames * wide * high)) ** 0.5)
+        if self._enough is not None:
+            scale = min(scale, self._enough / min(wide, high))
+        return max(1, round(wide * scale)), max(1, round(high * scale))
+
+
+def _sound(raw: Raw, clock: Clock, begin: float, seconds: float, note: Note) -> Wave | None:
+    """The first `seconds` of sound from the second `begin` on; None, with a remark, where it cannot be decoded."""
+    try:
+        with opened(raw, "video", clock) as container:
+            wave, start = decode_sound(container, clock, note, seconds)
+    except MediaError as error:
+        clock.check()
+        note(f"its sound is left out: {error}")
+        return None
+    late = round((start - begin) * wave.rate)
+    samples = wave.samples[-late:] if late < 0 else wave.samples
+    if late > 0:
+        samples = np.concatenate([np.zeros(min(late, MAX_SECONDS * wave.rate), np.float32), samples])
+    samples = samples[: int(seconds * wave.rate)]
+    return Wave(samples, wave.rate) if len(samples) else None
