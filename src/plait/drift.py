@@ -24,6 +24,7 @@ FILE = "drift.safetensors"  # in a model folder
 KEPT, ASKED, FEWEST = 300, 120, 50  # rows kept of the training rows, looked at of new ones, and needed for an answer
 KEPT_VALUES = 100_000  # float16 numbers in all: 200 kB
 BUCKETS, CHUNKS = 24, 8  # hashed names; parts of a cell's last axis
+STEPS, POINTS = 32, 16  # about as many of the first axis, and of the others of a picture, are looked at
 HASH = np.uint64(0x9E3779B97F4A7C15)  # spreads neighbouring ids (Knuth's multiplicative hashing)
 LARGEST = 1e18  # whose square is still finite
 FOLDS, SHRUNK = 5, 2.0  # parts of the cross-validation; standard errors by which a difference is shrunken
@@ -165,14 +166,25 @@ def described(cells: Sequence[Prepared]) -> np.ndarray:
     for field in sorted(cells[0]) if cells else ():
         arrays = [np.asarray(cell[field]) for cell in cells]
         lengths = np.array([len(a) for a in arrays])
-        flat, starts = np.concatenate(arrays), np.cumsum(lengths) - lengths
         parts.append(np.log1p(lengths, dtype=np.float32)[:, None])
         if lengths.min() == 0:
             continue
+        arrays = [_thinned(a) for a in arrays]
+        lengths = np.array([len(a) for a in arrays])
+        flat, starts = np.concatenate(arrays), np.cumsum(lengths) - lengths
         ids = flat.dtype.kind in "iu" and flat.dtype.itemsize > 1
         parts.append(_ids(flat, lengths) if ids else _values(flat, starts, lengths))
     found: np.ndarray = np.nan_to_num(np.concatenate(parts, 1), posinf=6e4, neginf=-6e4)
     return found.clip(-6e4, 6e4).astype(np.float32)
+
+
+def _thinned(array: np.ndarray) -> np.ndarray:
+    """Some steps of a long cell, some points of a large picture: enough for a mean."""
+    if array.ndim < 2:
+        return array
+    strides = [slice(None, None, max(1, len(array) // STEPS))]
+    strides += [slice(None, None, max(1, size // POINTS)) for size in array.shape[1:] if array.ndim > 2]
+    return array[tuple(strides)]
 
 
 def _ids(flat: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -185,7 +197,9 @@ def _ids(flat: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def _values(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    wide = np.nan_to_num(flat.reshape(len(flat), -1).astype(np.float32)).clip(-LARGEST, LARGEST)
+    wide = flat.reshape(len(flat), -1).astype(np.float32)
+    if flat.dtype.kind == "f":
+        wide = np.nan_to_num(wide).clip(-LARGEST, LARGEST)
     size = (lengths * wide.shape[1])[:, None]
     rows = np.add.reduceat(wide, starts)
     mean = rows.sum(1, keepdims=True) / size

@@ -66,13 +66,13 @@ def _put_in_two_steps(part: Path, place: Path) -> bool:
     try:
         os.rename(part, place)
     except BaseException as error:
-        if isinstance(error, OSError) and error.errno in TAKEN:
-            return False
-        os.rename(old, place)
-        raise
-    finally:
-        if os.path.lexists(place):
+        if isinstance(error, OSError) and error.errno in TAKEN:  # another process has put its own there
             shutil.rmtree(old, ignore_errors=True)
+            return False
+        if part.exists():
+            os.rename(old, place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
     return True
 
 
@@ -101,11 +101,12 @@ def settle(place: Path) -> None:
         aside = [(path, alive) for path, kind, alive in _leftovers(place.parent, place.name) if kind == "old"]
         if not aside:
             return
-        if all(alive for _, alive in aside) and time.monotonic() < until:
+        free = [path for path, alive in aside if not alive]
+        if not free and time.monotonic() < until:
             time.sleep(0.005)
             continue
         with suppress(OSError):  # a disk that can only be read, or another process was faster
-            os.rename(max((path for path, _ in aside), key=lambda p: p.stat().st_mtime), place)
+            os.rename(max(free or [path for path, _ in aside], key=lambda p: p.stat().st_mtime), place)
         return
 
 

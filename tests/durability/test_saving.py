@@ -54,14 +54,14 @@ def test_killed_while_it_replaces_a_model(forks: Forks, models: list[Path], tmp_
             ready=tmp_path / f"{number}",
         )
         assert job.until((tmp_path / f"{number}").exists), job.errors
-        time.sleep(generator.uniform(0, 0.2))
+        time.sleep(generator.uniform(0, 0.4))
         if exchange:
             assert visible(store) == ["m"], "there is no moment without a model"
         job.kill()
         job.wait()
         found.append(which(store / "m", models))
         assert visible(store) == ["m"]
-    assert {1, 2} <= set(found) <= {0, 1, 2}
+    assert set(found) <= {0, 1, 2} and len(set(found)) > 1, "some were killed before, some after"
     plait.load(models[3]).save(store / "m", overwrite=True)
     assert which(store / "m", models) == 3 and leftovers(store) == []
 

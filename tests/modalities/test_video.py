@@ -99,17 +99,22 @@ def test_frames_passed_over_change_no_pixel_of_those_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mp4 h264, many key frames", "webm vp8", "mkv ffv1", "avi h264, many key frames", "ts h264"]
+    "name", ["mp4 h264", "mp4 h264, many key frames", "webm vp8", "mkv ffv1", "avi h264, many key frames", "ts h264"]
 )
 def test_long_files_are_sought_through_with_the_same_outcome(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = movie(name, 41)
     expected = read(raw, frames=6)
     monkeypatch.setattr(tape, "HELD_PACKETS", 5)
-    fetched: list[int] = []
-    window = tape._window
-    monkeypatch.setattr(tape, "_window", lambda *a: fetched.append(1) or window(*a))
+    windows: list[int] = []
+    packets: list[Any] = []
+    window, fetch = tape._window, tape._fetched
+    monkeypatch.setattr(tape, "_window", lambda *a: windows.append(1) or window(*a))
+    monkeypatch.setattr(tape, "_fetched", lambda *a: packets.extend(found := fetch(*a)) or found)
     clip = read(raw, frames=6)
-    assert fetched
+    assert 0 < len(windows) <= 6
+    assert (np.diff([p.dts for p in packets]) > 0).all()  # none is fetched twice
+    windows.clear()
+    assert [number_of(f) for f in read(raw, frames=300).frames] == list(range(41)) and len(windows) < 60
     np.testing.assert_allclose(clip.times, expected.times, atol=1e-3)
     np.testing.assert_array_equal(clip.frames, expected.frames)
 
@@ -456,6 +461,14 @@ def test_a_file_that_was_cut_gives_what_is_left_with_a_remark(name: str) -> None
     assert [s for s in said if "holds fewer frames than its header says" in s]
 
 
+def test_a_stream_that_lost_its_beginning_starts_at_its_first_key_frame() -> None:
+    raw = movie("ts h264", 41)
+    clip = modality("video").read(raw[len(raw) // 3 // 188 * 188 :], frames=41)
+    numbers = [number_of(f) for f in clip.frames]
+    assert numbers[0] > 5 and numbers == list(range(numbers[0], 41))
+    np.testing.assert_allclose(clip.times, np.arange(len(numbers)) / RATE, atol=1e-3)
+
+
 def test_damage_in_the_middle_keeps_what_can_be_decoded() -> None:
     raw = bytearray(video(numbered(40), gop=4))
     middle = raw.index(b"mdat") + 4 + (raw.index(b"moov") - raw.index(b"mdat")) // 2
@@ -463,6 +476,7 @@ def test_damage_in_the_middle_keeps_what_can_be_decoded() -> None:
     said: list[str] = []
     clip = modality("video").read(bytes(raw), note=said.append, frames=20)
     right = [number_of(f) for f in clip.frames]
+    assert (np.diff(clip.times) > 0).all()
     assert len(set(right) & set(on_screen(40, 20))) >= 10
     assert said == ["its video track is damaged; what can be decoded is used"]
 
@@ -492,6 +506,7 @@ def test_flipped_bytes_give_frames_or_a_media_error_and_soon(name: str) -> None:
         try:
             clip = modality("video").read(content, frames=4, enough=32)
             assert clip.frames.ndim == 4 and len(clip.frames) == len(clip.times) >= 1
+            assert (np.diff(clip.times) > 0).all()
         except MediaError as error:
             assert str(error)
     assert time.monotonic() - began < 20

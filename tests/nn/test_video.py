@@ -95,6 +95,14 @@ def test_a_block_over_space_and_time_is_made_of_3d_convolutions() -> None:
     assert torch.allclose(found.transpose(1, 2), y, atol=1e-5)
 
 
+def test_a_block_over_time_does_not_see_padding() -> None:
+    block, x = Over(4, 6).eval(), torch.randn(2, 5, 4, 8, 8)
+    real = torch.ones(2, 5, 1, 1, 1)
+    real[:, 3:] = 0
+    short = block(x[:, :3], real[:, :3])
+    assert torch.allclose(block(x, real)[:, :3], short, atol=1e-6)
+
+
 def test_sound_comes_after_the_frames_where_there_is_any() -> None:
     encoder, hearing = clips(), Hearing(12, 4, 0.0).eval()
     cells = encoder.prepare([clip(3, 8, 8, sound=tone(440, 1.0)), clip(8, 8, 8)])

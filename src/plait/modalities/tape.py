@@ -149,13 +149,14 @@ def _fetched(container: Any, stream: Any, moments: np.ndarray, more: int, base: 
         last = _decoded_at(packets[-1]) if packets else None
         if last is not None and last > moment + more:
             continue
-        new = [
-            p for p in _window(container, stream, moment, more, base, clock) if last is None or _decoded_at(p) > last
-        ]
+        window = _window(container, stream, moment, more, base, clock)
+        new = [p for p in window if last is None or _decoded_at(p) > last]
         packets += new
         held += sum(p.size for p in new)
         if held > FETCHED_BYTES:
             raise MediaError(f"its key frames lie too far apart: more than {FETCHED_BYTES >> 20} MB to be decoded")
+        if window and _decoded_at(window[-1]) <= moment + more:
+            break  # the file has ended
     return packets
 
 

@@ -90,7 +90,8 @@ def frames_of(pixels: Tensor, *, difference: bool) -> Tensor:
 
 class Over(nn.Module):
     """A residual block of convolutions over space, then over time, each with batch norm (R(2+1)D, Tran et al. 2018):
-    x (B, T, C, H, W), `real` (B, T, 1, 1, 1), 0 where a frame is padding. Space is halved; time stays."""
+    x (B, T, C, H, W), `real` (B, T, 1, 1, 1), 0 where a frame is padding, which the others do not see. Space is halved;
+    time stays."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
         super().__init__()
@@ -106,7 +107,7 @@ class Over(nn.Module):
         for step in range(2):
             x = _each(lambda f, i=step: torch.relu(self.norms[2 * i](self.space[i](f))), x)
             x = _along(lambda f, i=step: self.norms[2 * i + 1](self.time[i](f)), hold(x, real))
-            x = hold(torch.relu(x if step == 0 else x + short), real)
+            x = torch.relu(x if step == 0 else x + short)
         return x
 
 
