@@ -17,7 +17,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-WORDS = "red green blue old new big small wooden metal glass cheap fine broken clean dusty rare plain heavy".split()
+WORDS = [
+    "red",
+    "green",
+    "blue",
+    "old",
+    "new",
+    "big",
+    "small",
+    "wooden",
+    "metal",
+    "glass",
+    "cheap",
+    "fine",
+    "broken",
+    "clean",
+    "dusty",
+    "rare",
+    "plain",
+    "heavy",
+]
 ENCODERS = {"text": {"name": "text_transformer", "width": 32, "depth": 1, "heads": 2, "vocabulary": 1000}}
 
 

@@ -126,6 +126,7 @@ def test_files_of_a_second_table_are_taken_from_its_folder(tmp_path: Path) -> No
         (tmp_path / part).mkdir()
         pictured(tmp_path / part, 30, seed=seed).to_csv(tmp_path / part / "t.csv", index=False)
     shutil.copy(tmp_path / "a" / "p3.png", tmp_path / "b" / "p8.png")
+    (tmp_path / "b" / "p9.png").write_bytes(b"no picture")  # a bad cell of the second table is not one of the first
     import plait
 
     found = plait.inspect(tmp_path / "a" / "t.csv", "kind", against=tmp_path / "b" / "t.csv", quiet=True)

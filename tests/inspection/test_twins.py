@@ -67,6 +67,16 @@ def test_large_buckets_lose_at_most_pairs_that_differ_most(monkeypatch: pytest.M
     assert by_hand(marks, BITS - 1) <= found <= by_hand(marks)
 
 
+def test_large_buckets_are_divided_by_every_other_band(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    bands = [[0, 0b11111] for _ in module.BANDS]  # few values: every band has large buckets
+    made = [sum(int(generator.choice(v)) << start for v, (start, _) in zip(bands, module.BANDS)) for _ in range(60)]
+    copy = flipped(made[0], [20, 31, 42, 63])  # agrees in the first and the fifth band only
+    marks = np.array([*made, copy], dtype=np.uint64)
+    monkeypatch.setattr(module, "MOST", 25)
+    assert [0, 60] in near_pairs(marked(marks)).tolist()
+
+
 def test_many_equal_marks_take_no_square_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 100)
     pairs = near_pairs(marked(np.zeros(1000, dtype=np.uint64)))
