@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,15 @@ def fit(
 
 
 def command(
-    table: str, out: str, *, epochs: int, columns: list[str], phase: str = "", marks: str = "", stay: float = 1.0
+    table: str,
+    out: str,
+    *,
+    epochs: int,
+    columns: list[str],
+    phase: str = "",
+    marks: str = "",
+    stay: float = 3.0,
+    more: Sequence[str] = (),
 ) -> None:
     """`plait fit`. In each of the phases (joined by +) it leaves a mark once, and stays there for so many seconds."""
     import plait.cli
@@ -158,7 +166,7 @@ def command(
              for c in columns]  # fmt: skip
     arguments = [x for part in parts for x in ("--encoder", part)] + [x for c in columns for x in ("--input", c)]
     sys.argv = ["plait", "fit", table, "--target", "kind", *arguments, "--split-column", "part", "--epochs", str(epochs),
-                "--train", "batch_size=8", "--out", out]  # fmt: skip
+                "--train", "batch_size=8", "--out", out, *more]  # fmt: skip
     plait.cli.main()
 
 

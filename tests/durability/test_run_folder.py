@@ -278,6 +278,21 @@ def test_where_it_is_allowed_a_run_goes_on_with_changed_data(
     assert not (tmp_path / "m.run").exists()
 
 
+def test_the_command_line_refuses_and_allows_changed_data(forks: Forks, small: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(small.parent, data)
+    run = {"table": data / "toy.csv", "out": tmp_path / "m", "epochs": 2, "columns": ["size"]}
+    job = forks.start("command", **run, phase="judging", marks=tmp_path / "mark", stay=60.0)
+    assert job.until((tmp_path / "mark.judging").exists), job.errors
+    job.kill()
+    job.wait()
+    edited(data, with_row)
+    refused = forks.run("command", code=2, **run)
+    assert "rows added: 1 row (8)" in refused.errors and "Traceback" not in refused.errors
+    forks.run("command", **run, more=["--allow-data-change"])
+    assert (tmp_path / "m" / "weights.safetensors").exists() and not (tmp_path / "m.run").exists()
+
+
 def test_a_run_killed_after_its_data_have_changed_goes_on_by_itself(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

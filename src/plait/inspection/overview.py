@@ -18,6 +18,7 @@ from plait.fitting import draw_split
 from plait.inspection.columns import Roles, roles_of
 from plait.inspection.described import Facts, described, duplicates
 from plait.inspection.findings import Finding, plural, sorted_findings
+from plait.inspection.giveaway import MOST as RULED
 from plait.inspection.giveaway import giveaway_findings, giveaways, useless_findings
 from plait.inspection.labels import balance, label_findings
 from plait.inspection.leakage import group_findings, leak_findings, leaks, shared, suggested
@@ -169,6 +170,8 @@ def _inspection(look: Look, scanned: dict[str, Scanned], other: Table | None) ->
         look.sampled.append(
             f"Differences between parts and tables are measured on at most {SAMPLE:,} rows of each side."
         )
+    if len(look.table) > RULED:
+        look.sampled.append(f"Rules that give a target away are sought in {RULED:,} rows.")
     facts: Facts = {
         "table": look.table.name,
         "rows": len(look.table),

@@ -17,7 +17,7 @@ from plait.inspection.scan import Scanned, same_text
 
 BITS = 5  # of 64 that may differ
 BANDS = ((0, 11), (11, 11), (22, 11), (33, 11), (44, 10), (54, 10))  # first bit, bits
-MOST = 2000  # members of a bucket that are all compared; larger ones must share a second band, then a third, …
+MOST = 500  # members of a bucket that are all compared; larger ones must share a second band, then a third, …
 NEIGHBOURS = 20  # compared, among the equal ones of a bucket that no band divides
 ALIKE, FAR, FLAT = 0.96, 13.0, 3.0  # correlation, distance (of 255) of small versions; spread of one without contrast
 SHAPES = np.array([0.05, 0.03])  # by which width by height, or seconds, may differ; and the centre of lower frequencies
@@ -89,10 +89,10 @@ def _candidates(
         if len(bucket) < 2:
             continue
         if len(bucket) <= MOST:
-            first, second = np.triu_indices(len(bucket), 1)
-            near = _distance(marks[bucket[first]], marks[bucket[second]]) <= BITS
-            a, b = bucket[first[near]], bucket[second[near]]
-            yield np.minimum(a, b), np.maximum(a, b)
+            here = marks[bucket]
+            first, second = np.nonzero(_distance(here[:, None], here[None]) <= BITS)
+            a, b = bucket[first], bucket[second]
+            yield a[a < b], b[a < b]
         elif band + 1 < len(BANDS):
             for other in range(band + 1, len(BANDS)):
                 yield from _candidates(marks, bucket, other, light)
@@ -105,8 +105,12 @@ def _candidates(
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How many bits differ."""
-    found: np.ndarray = _POPCOUNT[(a ^ b).view(np.uint16).reshape(-1, 4)].sum(1)
+    """How many bits differ, broadcast."""
+    differ = np.ascontiguousarray(a ^ b)
+    if hasattr(np, "bitwise_count"):  # numpy 2
+        counted: np.ndarray = np.bitwise_count(differ)
+        return counted
+    found: np.ndarray = _POPCOUNT[differ.view(np.uint16).reshape(*differ.shape, 4)].sum(-1)
     return found
 
 
