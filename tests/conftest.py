@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,6 +83,17 @@ def sounded(samples: np.ndarray, rate: int = 16_000, kind: str = "WAV", subtype:
     buffer = io.BytesIO()
     soundfile.write(buffer, samples, rate, format=kind, subtype=subtype)
     return buffer.getvalue()
+
+
+def wav(
+    rate: int = 16_000, channels: int = 1, data: bytes = b"\1\0" * 900, bits: int = 16, claimed: int | None = None
+) -> bytes:
+    """A WAV whose header claims what it likes."""
+    block = channels * bits // 8
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * block % 2**32, block % 2**16, bits)
+    size = len(data) if claimed is None else claimed
+    word = lambda n: struct.pack("<I", n)  # noqa: E731
+    return b"RIFF" + word((36 + size) % 2**32) + b"WAVEfmt " + word(16) + form + b"data" + word(size) + data
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def test_the_index_of_a_data_frame_is_kept(fitted: tuple[Any, Path]) -> None:
     assert len(model.predict(frame.iloc[:0], base=folder)) == 0
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_in_another_process_it_predicts_the_same(fitted: tuple[Any, Path], tmp_path: Path) -> None:
     model, folder = fitted
     model.save(tmp_path / "model")

@@ -56,6 +56,14 @@ class ColumnCells:
         """The names of the packs on the shelf that hold these cells."""
         return self._shelf.packs(self._keys) if self._shelf else set()
 
+    def marks(self) -> np.ndarray | None:
+        """(rows,) uint64: a hash of the content of each row, 0 where missing; None for cells that have no content of their
+        own on a shelf."""
+        if not self._keys:
+            return None
+        distinct = np.frombuffer(b"".join(key[:8] for key in self._keys), np.uint64)
+        return np.where(self.places < 0, np.uint64(0), distinct[np.maximum(self.places, 0)])
+
     def digest(self) -> str:
         """A hash of the content of every row, for telling whether the data of a run have changed."""
         mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)

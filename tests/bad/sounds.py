@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from functools import cache
 from typing import Any
 
@@ -11,20 +10,9 @@ import numpy as np
 import soundfile
 from tests.bad.case import BAD, READ, REMARK, Case, file, value
 from tests.clips import numbered, sound_only, video
-from tests.conftest import sounded, tone
+from tests.conftest import sounded, tone, wav
 
 TONE = tone(440, 0.3)
-
-
-def wav(
-    rate: int = 16_000, channels: int = 1, data: bytes = b"\1\0" * 900, bits: int = 16, claimed: int | None = None
-) -> bytes:
-    """A WAV whose header claims what it likes."""
-    block = channels * bits // 8
-    form = struct.pack("<HHIIHH", 1, channels, rate, rate * block % 2**32, block % 2**16, bits)
-    size = len(data) if claimed is None else claimed
-    word = lambda n: struct.pack("<I", n)  # noqa: E731
-    return b"RIFF" + word((36 + size) % 2**32) + b"WAVEfmt " + word(16) + form + b"data" + word(size) + data
 
 
 def holding(bad: float) -> bytes:

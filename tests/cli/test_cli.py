@@ -48,6 +48,7 @@ def _seconds(arguments: list[str]) -> float:
     return time.perf_counter() - began
 
 
+@pytest.mark.slow
 def test_fit_predict_evaluate_summary(tmp_path: Path) -> None:
     table = toy.make(tmp_path, 45)
     small = [

@@ -65,6 +65,7 @@ def test_sigterm(forks: Forks, small: Path, tmp_path: Path, whole: Path, phase: 
     goes_on(forks, small, tmp_path, whole)
 
 
+@pytest.mark.slow
 def test_sigterm_loses_no_step(forks: Forks, small: Path, tmp_path: Path) -> None:
     ends(start(forks, small, tmp_path, "step"), signal.SIGTERM, 143)
     assert max(int(p.name[5:]) for p in (tmp_path / "m.run").glob("step-*")) == 8, "the step it came in"

@@ -92,6 +92,7 @@ def test_a_page_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_object_and_writes_the_page(tmp_path: Path) -> None:
     clean(80).assign(copy=lambda t: t["kind"]).to_csv(tmp_path / "t.csv", index=False)
     clean(60, 1).to_csv(tmp_path / "o.csv", index=False)
@@ -107,6 +108,7 @@ def test_the_command_prints_one_object_and_writes_the_page(tmp_path: Path) -> No
     assert "Read 140 rows" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_says_it_in_words_and_quietly(tmp_path: Path) -> None:
     clean(80).to_csv(tmp_path / "t.csv", index=False)
     done: subprocess.CompletedProcess[str] = call("inspect", tmp_path / "t.csv", "--quiet")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import struct
 import tracemalloc
 
 import numpy as np
 import pytest
 import soundfile
-from tests.conftest import sounded, tone
+from tests.conftest import sounded, tone, wav
 
 from plait.errors import MediaError
 from plait.modalities import audio as module
@@ -17,17 +16,6 @@ from plait.modalities import modality
 from plait.types import Wave
 
 READ = modality("audio").read
-
-
-def wav(
-    rate: int = 16_000, channels: int = 1, data: bytes = b"\0\0" * 100, bits: int = 16, claimed: int | None = None
-) -> bytes:
-    """A WAV whose header claims what it likes."""
-    block = channels * bits // 8
-    form = struct.pack("<HHIIHH", 1, channels, rate, rate * block % 2**32, block % 2**16, bits)
-    size = len(data) if claimed is None else claimed
-    word = lambda n: struct.pack("<I", n)  # noqa: E731
-    return b"RIFF" + word((36 + size) % 2**32) + b"WAVEfmt " + word(16) + form + b"data" + word(size) + data
 
 
 def is_wave(wave: Wave, rate: int) -> bool:

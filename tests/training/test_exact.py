@@ -49,6 +49,7 @@ def weights(out: Path) -> str:
     return hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes_in_two_processes(tmp_path: Path) -> None:
     table = toy.make(tmp_path / "data", 40)
     runs = [fit_in_a_process(table, tmp_path / f"m{i}", PYTHONHASHSEED=str(i)) for i in range(2)]
@@ -89,6 +90,7 @@ def test_killed_at_random_moments_and_started_again_ends_in_the_same_bytes(tmp_p
     assert not run_folder.exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_not_gone_on_with_other_data_or_options(tmp_path: Path) -> None:
     table = toy.make(tmp_path / "data", 40)
     process = fit_in_a_process(table, tmp_path / "m")
@@ -104,6 +106,7 @@ def test_a_run_is_not_gone_on_with_other_data_or_options(tmp_path: Path) -> None
         toy.fit(table, epochs=4, out=tmp_path / "m")
 
 
+@pytest.mark.slow
 def test_interrupted_training_leaves_a_usable_model(tmp_path: Path) -> None:
     table = toy.make(tmp_path / "data", 60)
     script = SCRIPT.replace("epochs=4", "epochs=4000")
@@ -139,6 +142,7 @@ def test_rate_rises_to_its_peak_and_falls_to_zero_as_half_a_cosine() -> None:
     assert all(a >= b for a, b in itertools.pairwise(falling))
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_after_any_save_ends_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +169,7 @@ def test_a_run_that_breaks_after_any_save_ends_in_the_same_bytes(
     assert len(saves) == 6, "each step but the last of an epoch, and each epoch"
 
 
+@pytest.mark.slow
 def test_a_run_cut_by_a_time_limit_goes_on_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import plait.fitting as fitting
 

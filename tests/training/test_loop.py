@@ -57,6 +57,7 @@ def test_after_preparation_no_media_file_is_opened(tmp_path: Path, monkeypatch: 
     assert len(OPENED) == 1, "the hook sees what is opened"
 
 
+@pytest.mark.slow
 def test_several_targets_with_missing_labels_train_together(tmp_path: Path) -> None:
     import pandas as pd
 
@@ -105,6 +106,7 @@ def test_class_weights_help_the_rare_class(tmp_path: Path) -> None:
     assert loss[4] == 0
 
 
+@pytest.mark.slow
 def test_time_limit_stops_early_with_a_model(tmp_path: Path) -> None:
     model = toy.fit(toy.make(tmp_path, 60), epochs=5000, time_limit=4.0)
     assert model.record["stopped"] == "time limit"

@@ -161,7 +161,5 @@ def _hashes(texts: list[str]) -> np.ndarray:
 
 def _marks(table: Table, column: str, cells: ColumnCells) -> np.ndarray:
     """(rows,) uint64: a hash of what each cell holds, of a media file its content; 0 where it is missing."""
-    if not cells._keys:
-        return _hashes([repr(v) for v in table.column(column)])
-    distinct = np.frombuffer(b"".join(key[:8] for key in cells._keys), np.uint64)
-    return np.where(cells.places < 0, np.uint64(0), distinct[np.maximum(cells.places, 0)])
+    marks = cells.marks()
+    return _hashes([repr(v) for v in table.column(column)]) if marks is None else marks
