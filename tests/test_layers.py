@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "plait"
 
 LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has no line of its own
     "errors": 0,
+    "optional": 0.5,
     "types": 1,
     "spec": 1,
     "progress": 1,
@@ -74,6 +75,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "evaluation": 8,
     "training.loop": 8.5,
     "modelfile": 8,
+    "facts": 8,
     "predictor": 9,
     "report.*": 10,
     "request": 10,

@@ -20,6 +20,7 @@ from plait.data.table import Table, read_table
 from plait.encoders import ENCODERS
 from plait.errors import ModelFormatError, PlaitError, TableError, unknown
 from plait.evaluation import Evaluation, evaluate
+from plait.facts import insource, outsource
 from plait.fusion import FUSIONS
 from plait.heads import HEADS
 from plait.inference import BATCH, answers, embeddings
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-LONG_FACT = 2000  # characters of a learned fact that is given a file of its own
 
 
 def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -> Model:
@@ -248,7 +248,7 @@ class Predictor:
         folder = Path(folder).expanduser()
         files.check_writable(folder, replace=overwrite)
         facts = {drift.FILE: drift.packed(self.reference)} if self.reference else {}
-        spec = _outsource(self.spec, facts)
+        spec = outsource(self.spec, facts)
         about = {
             "format": FORMAT,
             "plait": __version__,
@@ -280,7 +280,7 @@ def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
         if about["format"] > FORMAT:
             raise ModelFormatError(f"it was made by plait {about['plait']}; this is {__version__}. Update plait.")
         facts: set[str] = set()
-        spec, weights = _insource(about["spec"], contents, facts), Weights(contents["weights.safetensors"])
+        spec, weights = insource(about["spec"], contents, facts), Weights(contents["weights.safetensors"])
         with nullcontext() if outside else weights.bound():
             model = assemble(spec, outside=outside)
         weights.load_into(model)
@@ -302,28 +302,3 @@ def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
 
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-
-
-def _outsource(spec: dict[str, Any], facts: dict[str, bytes]) -> dict[str, Any]:
-    """The spec with long learned facts (a tokenizer, say) moved to files of their own."""
-    moved = {**spec, "inputs": {}}
-    for number, (column, part) in enumerate(sorted(spec["inputs"].items())):
-        kept = moved["inputs"][column] = dict(part)
-        for key, value in part.items():
-            if isinstance(value, str) and len(value) > LONG_FACT:
-                name = f"{key}-{number}.json"
-                facts[name] = value.encode("utf-8")
-                kept[key] = {"file": name}
-    return moved
-
-
-def _insource(spec: dict[str, Any], contents: dict[str, bytes], facts: set[str]) -> dict[str, Any]:
-    """The spec with its long facts back in it; `facts` takes the names of the files they came from."""
-    whole = {**spec, "inputs": {}}
-    for column, part in spec["inputs"].items():
-        whole["inputs"][column] = dict(part)
-        for key, value in part.items():
-            if isinstance(value, dict) and set(value) == {"file"}:
-                facts.add(value["file"])
-                whole["inputs"][column][key] = contents[value["file"]].decode("utf-8")
-    return whole

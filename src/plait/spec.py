@@ -2,18 +2,23 @@
 
 A spec is a name or {"name": ..., **options}. An option belongs to `learn` (how facts are learned from the
 training cells) or to the constructor; what `learn` returns are constructor arguments too. A completed spec holds
-constructor arguments only, all of them plain JSON: it is what a model folder keeps.
+constructor arguments only, all of them plain JSON or arrays of numbers: it is what a model folder keeps.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import inspect
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plait.errors import PlaitError, unknown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Spec = Any  # a name, or {"name": ..., **options}
 
@@ -101,6 +106,42 @@ class Table(Mapping[str, str]):
 def _options(function: Any) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(function).parameters
     return {k: p for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+ARRAY = "array"  # the key of an array in JSON: {"array": [dtype, shape, base64]}
+
+
+def dumps(value: Any) -> str:
+    """A completed spec as JSON text, its arrays in it; equal specs give equal texts."""
+
+    def plain(array: Any) -> dict[str, Any]:
+        if type(array).__name__ != "ndarray" or array.dtype.kind not in "fiu":
+            raise TypeError(f"a spec holds JSON and arrays of numbers, not {type(array).__name__}")
+        raw = array.astype(array.dtype.newbyteorder("<")).tobytes()
+        return {ARRAY: [array.dtype.newbyteorder("<").str, list(array.shape), base64.b64encode(raw).decode()]}
+
+    return json.dumps(value, default=plain, ensure_ascii=False, sort_keys=True, allow_nan=False)
+
+
+def loads(text: str) -> Any:
+    """What `dumps` was given."""
+
+    def array(found: dict[str, Any]) -> Any:
+        if set(found) != {ARRAY}:
+            return found
+        import numpy as np
+
+        dtype, shape, raw = found[ARRAY]
+        return np.frombuffer(base64.b64decode(raw), np.dtype(dtype)).reshape(shape).copy()
+
+    return json.loads(text, object_hook=array)
+
+
+def array_digest(array: np.ndarray) -> str:
+    """A hash of an array's type, shape and content."""
+    mark = hashlib.blake2b(f"{array.dtype.str}{array.shape}".encode(), digest_size=16)
+    mark.update(array.tobytes())
+    return mark.hexdigest()
 
 
 def parse(text: str) -> dict[str, Any]:

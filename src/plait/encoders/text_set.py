@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ from plait.encoders import DEFAULTS, ENCODERS
 from plait.encoders.base import Encoder
 from plait.errors import PlaitError
 from plait.nn import sets
-from plait.spec import Spec
+from plait.spec import Spec, dumps, loads
 from plait.types import Inputs, Prepared, Tokens
 
 
@@ -24,7 +23,7 @@ class TextSet(Encoder):
 
     def __init__(self, *, inner: str, width: int | None = None, most: int = 8, pool: bool = False) -> None:
         super().__init__()
-        spec = json.loads(inner)
+        spec = loads(inner)
         self.each: Encoder = ENCODERS.build(spec if width is None else {**spec, "width": width})
         self.width, self.pool = self.each.width, pool
         self.reading = {"reading": self.each.reading, "most": most}
@@ -39,7 +38,7 @@ class TextSet(Encoder):
                 f"A list of texts needs an encoder of text; found {encoder!r}, which reads {part.modality}."
             )
         items = (item for cell in cells if cell is not None for item in cell)
-        return {"inner": json.dumps(ENCODERS.complete(encoder, items), ensure_ascii=False, sort_keys=True)}
+        return {"inner": dumps(ENCODERS.complete(encoder, items))}
 
     def prepare(self, cells: Sequence[tuple[str, ...]]) -> list[Prepared]:
         ready = iter(self.each.prepare([item for cell in cells for item in cell]))

@@ -16,6 +16,7 @@ import torch
 from plait import __version__
 from plait.data.table import Table
 from plait.preparation import ColumnCells, Dataset
+from plait.spec import dumps, loads
 from plait.training.options import Options
 
 SPLIT = "the split"
@@ -65,7 +66,7 @@ class Identity:
             {
                 **{f"column {c!r}": cells.digest() for c, cells in data.columns.items()},
                 **{f"labels of {t!r}": digest(y.cpu().numpy().tobytes()) for t, y in data.targets.items()},
-                "what was learned from the rows": digest(json.dumps(spec, sort_keys=True).encode()),
+                "what was learned from the rows": digest(dumps(spec).encode()),
                 SPLIT: digest(parts.astype(np.int8).tobytes()),
             },
             spec,
@@ -87,7 +88,7 @@ class Identity:
         arrays = {"parts": self.parts, **{f"marks-{i}": m for i, m in enumerate(self.marks.values())}}
         return {
             "run.json": json.dumps(about, indent=1).encode(),
-            "spec.json": json.dumps(self.spec).encode(),
+            "spec.json": dumps(self.spec).encode(),
             "rows.safetensors": safetensors.numpy.save(arrays),
         }
 
@@ -95,7 +96,7 @@ class Identity:
     def read(cls, contents: Mapping[str, bytes]) -> Identity:
         about, arrays = json.loads(contents["run.json"]), safetensors.numpy.load(contents["rows.safetensors"])
         marks = {name: arrays[f"marks-{i}"] for i, name in enumerate(about["names"])}
-        return cls(about["options"], about["data"], json.loads(contents["spec.json"]), arrays["parts"], marks)
+        return cls(about["options"], about["data"], loads(contents["spec.json"].decode()), arrays["parts"], marks)
 
     def other_options(self, new: Identity) -> list[str]:
         """The options that are not the same in `new`."""
