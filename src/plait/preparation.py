@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from plait.data.ledger import Ledger
@@ -201,13 +203,14 @@ def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Pro
     for row, value in enumerate(values):
         where.setdefault(value if isinstance(value, (str, bytes, type(None))) else (row,), []).append(row)
     firsts = [rows[0] for rows in where.values()]
-    chunks = [firsts[i : i + CHUNK] for i in range(0, len(firsts), CHUNK)]
+    size = max(CHUNK, min(encoder.chunk, -(-len(firsts) // (os.cpu_count() or 1))))
+    chunks = [firsts[i : i + size] for i in range(0, len(firsts), size)]
     shelf = store.shelf(fingerprint(encoder.modality, encoder))
     places, once = np.full(len(values), -1, dtype=np.int64), _Once()
     keys: dict[bytes, int] = {}
     ledger.filled[column] = 0
     began, before = time.perf_counter(), len(shelf)
-    with progress.bar(f"Preparing {column}", len(firsts)) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with progress.bar(f"Preparing {column}", len(firsts)) as bar, _workers() as pool:
         results = pool.map(lambda chunk: _read_chunk(source, shelf, once, chunk), chunks)
         try:
             outcomes = list(_shelve(results, shelf, once, bar))
@@ -229,6 +232,18 @@ def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Pro
         f" in {time.perf_counter() - began:.1f} s"
     )
     return ColumnCells(places, None, shelf, list(keys))
+
+
+@contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """A thread for each core, and one core for each thread: torch would start as many again in each of them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield pool
+    finally:
+        torch.set_num_threads(before)
 
 
 Outcome = bytes | str | None  # the key of a cell; why it cannot be loaded; or that it is missing
@@ -259,7 +274,7 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
     for i, row in enumerate(rows):
         try:
             raw = source.load(row)
-            key = None if raw is None else hashlib.sha256(raw).digest()[:16]  # chips have instructions for it
+            key = None if raw is None else _key(raw)
         except MediaError as error:
             outcomes.append(str(error))
             continue
@@ -275,6 +290,12 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
     if fresh:
         prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
     return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]
+
+
+def _key(raw: Any) -> bytes:
+    """A hash of what a cell holds: bytes, or a plain value."""
+    content = raw if isinstance(raw, bytes) else repr(raw).encode()
+    return hashlib.sha256(content).digest()[:16]  # chips have instructions for it
 
 
 def _size(cell: Cell) -> int:

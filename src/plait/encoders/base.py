@@ -15,6 +15,8 @@ class Encoder(nn.Module, ABC):
     """A subclass reads one modality. Its constructor takes keyword-only JSON values, `width` among them."""
 
     modality: ClassVar[str]
+    chunk: ClassVar[int] = 16  # cells that `prepare` is best given at once
+    nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens
     preparation: dict[str, Any]  # everything `prepare` depends on, as JSON: equal preparations share their cells

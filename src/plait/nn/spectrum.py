@@ -98,3 +98,17 @@ def mel_filters(bands: int) -> np.ndarray:
     triangle = np.minimum((frequency - low) / (middle - low), (high - frequency) / (high - middle)).clip(0)
     area: np.ndarray = triangle / np.maximum(triangle.sum(0), 1e-9)
     return area.astype(np.float32)
+
+
+@cache
+def slaney_filters(bands: int, size: int) -> np.ndarray:
+    """(size / 2 + 1, bands) triangles of unit area, evenly spaced on a scale that is linear below 1 kHz and logarithmic
+    above (Slaney 1998), as librosa and the speaker encoders trained with it use them."""
+    step, corner, fold = 200 / 3, 1000.0, np.log(6.4) / 27
+    top = corner / step + np.log(RATE / 2 / corner) / fold
+    marks = np.linspace(0, top, bands + 2)
+    edges = np.where(marks < corner / step, marks * step, corner * np.exp(fold * (marks - corner / step)))
+    frequency = np.linspace(0, RATE / 2, size // 2 + 1)[:, None]
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    triangle = np.minimum((frequency - low) / (middle - low), (high - frequency) / (high - middle)).clip(0)
+    return np.asarray(triangle * 2 / (high - low), np.float32)

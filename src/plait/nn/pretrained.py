@@ -1,0 +1,213 @@
+"""What the encoders of pretrained weights share: finding them, running them once over each cell, keeping what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from plait.errors import PlaitError
+from plait.nn import rows, towers
+from plait.nn.processing import Part
+from plait.types import Inputs, Prepared, Tokens
+from plait.weights.fetch import sha256
+from plait.weights.find import resolve
+
+HELD = 4  # networks kept in memory
+LARGEST = 60_000.0  # what a number of 16 bits holds
+
+_HELD: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def facts(name: str, modality: str) -> dict[str, Any]:
+    """What a model keeps of weights beside their tensors: name, hash, config, and how cells are made ready for them. Raises
+    FetchError, UnknownNameError."""
+    found = resolve(name)
+    config = towers.tower_config(towers.parse_config((found.folder / "config.json").read_text("utf-8")), modality)
+    mark = hashlib.sha256("".join(sha256(p) for p in found.tensors()).encode()).hexdigest()
+
+    def read(name: str) -> dict[str, Any]:
+        path = found.folder / name
+        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+    own = read("plait.json")
+    if modality == "text":
+        tokenizer = found.folder / "tokenizer.json"
+        if not tokenizer.exists():
+            raise PlaitError(
+                f"{found.folder} holds no tokenizer.json. Save its tokenizer with transformers' fast class."
+            )
+        longest = own.get("length") or read("sentence_bert_config.json").get("max_seq_length")
+        length = min(
+            longest or 512, config.get("max_position_embeddings", 512) - (2 if "roberta" in config["model_type"] else 0)
+        )
+        processing: dict[str, Any] = {"tokenizer": tokenizer.read_text("utf-8"), "length": length}
+    else:
+        processing = read("preprocessor_config.json") or read("processor_config.json")
+        processing = processing.get("image_processor" if modality != "audio" else "feature_extractor", processing)
+        if config["model_type"] == "ge2e":
+            processing = {"feature_extractor_type": "ge2e", "sampling_rate": 16_000}
+        if not processing:
+            raise PlaitError(
+                f"{found.folder} holds no preprocessor_config.json: how its {modality} is made ready is not known."
+            )
+    pool = own.get("pool") or ("first" if read("1_Pooling/config.json").get("pooling_mode_cls_token") else None)
+    return {
+        "weights": found.name,
+        "sha256": mark,
+        "config": json.dumps({**config, **({"plait_pool": pool} if pool else {})}, sort_keys=True),
+        "processing": json.dumps(processing, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def digest(text: str) -> str:
+    """A hash of a text."""
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Net:
+    """A frozen network, loaded when it is first run, from the weights on this machine or from a model folder."""
+
+    def __init__(self, *, weights: str, sha256: str, config: dict[str, Any], modality: str) -> None:
+        self.weights, self.sha256, self.modality = weights, sha256, modality
+        self.config = {k: v for k, v in config.items() if k != "plait_pool"}
+        self._given: bytes | None = None
+        self._own: nn.Module | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of its file in a model folder."""
+        return f"net-{self.sha256[:16]}-{self.modality}.safetensors"
+
+    def give(self, raw: bytes) -> None:
+        """The content of that file."""
+        self._given = raw
+
+    def raw(self) -> bytes:
+        """The same, to be written."""
+        if self._given is not None:
+            return self._given
+        return safetensors.torch.save({k: v.contiguous().clone() for k, v in self.module().state_dict().items()})
+
+    def module(self) -> nn.Module:
+        """The network. Raises FetchError where its weights are not on this machine, or have changed."""
+        if self._given is not None:
+            with _LOCK:
+                if self._own is None:
+                    self._own = towers.build(self.config, safetensors.torch.load(self._given))
+                return self._own
+        key = (self.sha256, self.modality)
+        with _LOCK:
+            if key not in _HELD:
+                _HELD[key] = self.fresh()
+                while len(_HELD) > HELD:
+                    _HELD.popitem(last=False)
+            _HELD.move_to_end(key)
+            return _HELD[key]
+
+    def fresh(self) -> nn.Module:
+        """A network of its own, from the weights on this machine."""
+        found = resolve(self.weights)
+        mark = hashlib.sha256("".join(sha256(p) for p in found.tensors()).encode()).hexdigest()
+        if mark != self.sha256:
+            raise PlaitError(f"The weights {self.weights!r} in {found.folder} are not those this model was begun with.")
+        net = towers.build(self.config, towers.tensors_of(found.tensors()))
+        return net.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+class Pretrained(nn.Module):
+    """Runs a frozen network once over each cell and keeps its hidden states in 16 bits: pooled (L, D), or with `tokens` those
+    of one layer (N, D). `layer`: "last", a number (0 is what goes into the first), or "mix": all, with learned weights (the
+    protocol of SUPERB, Yang et al. 2021)."""
+
+    def __init__(
+        self, *, modality: str, weights: str, sha256: str, config: str, layer: int | str, tokens: bool
+    ) -> None:
+        super().__init__()
+        about = json.loads(config)
+        self.net = Net(weights=weights, sha256=sha256, config=about, modality=modality)
+        self.config, self.tokens, self.layer = self.net.config, tokens, layer
+        self.width, self.states = towers.width(self.config), towers.states(self.config)
+        if layer == "mix" and tokens:
+            raise PlaitError(
+                "layer='mix' keeps the pooled states of every layer; the tokens of all would be too many. Choose one."
+            )
+        if (isinstance(layer, int) and not 0 <= layer < self.states) or (
+            isinstance(layer, str) and layer not in ("last", "mix")
+        ):
+            raise PlaitError(
+                f"layer is {layer!r}; {weights!r} has 0 to {self.states - 1}. Expected one of these, 'last' or 'mix'."
+            )
+        self.mix = nn.Parameter(torch.zeros(self.states)) if layer == "mix" else None
+        self.norm = nn.BatchNorm1d(self.width, affine=False, momentum=0.1)
+        self._pool = about.get("plait_pool") or ("first" if self.config.get("model_type") in towers.FIRST else "mean")
+        self.preparation: dict[str, Any] = {
+            "kind": "frozen",
+            "version": 1,
+            "sha256": sha256,
+            "modality": modality,
+            "layer": layer,
+            "tokens": tokens,
+            "pool": self._pool,
+        }
+
+    @torch.inference_mode()
+    def prepare(self, count: int, parts: Iterable[Part]) -> list[Prepared]:
+        """`parts` of `count` cells -> what is kept of each."""
+        net = self.net.module()
+        pieces: list[list[np.ndarray]] = [[] for _ in range(count)]
+        for part in parts:
+            hidden = towers.run(net, self.config, part.inputs)
+            kept = hidden if self.layer == "mix" else [hidden[-1 if self.layer == "last" else int(self.layer)]]
+            for b, owner in enumerate(part.owners):
+                size = part.counts[b] if part.counts else kept[0].shape[1]
+                pieces[owner].append(torch.stack([h[b, :size] for h in kept]).numpy())
+        return [self._kept(p) for p in pieces]
+
+    def _kept(self, windows: Sequence[np.ndarray]) -> Prepared:
+        """Windows (L, N, D) of one cell."""
+        if self.tokens:
+            found = np.concatenate([w[0] for w in windows])
+        elif self._pool == "first":
+            found = np.mean([w[:, 0] for w in windows], 0)
+        else:
+            found = sum(w.sum(1) for w in windows) / sum(w.shape[1] for w in windows)
+        return {"states": np.clip(found, -LARGEST, LARGEST).astype(np.float16)}
+
+    def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
+        if self.tokens:
+            return rows.pad(cells, "states", fill=0.0, shape=(self.width,), dtype=np.float16)
+        return rows.stack(cells, states=np.zeros((self.states if self.layer == "mix" else 1, self.width), np.float16))
+
+    def forward(self, inputs: Inputs) -> Tokens:
+        """(B, N, D), each of the D numbers of mean 0 and variance 1 over the training rows; N is 1 where pooled."""
+        x = inputs["states"].float()
+        if self.tokens:
+            mask = rows.length_mask(inputs["lengths"], x.shape[1])
+        else:
+            mask = inputs["present"][:, None]
+            if self.mix is not None:
+                x = (nn.functional.layer_norm(x, x.shape[-1:]) * self.mix.softmax(0)[:, None]).sum(1, keepdim=True)
+        out = torch.zeros_like(x)
+        if bool(mask.any()):
+            out = out.masked_scatter(mask[..., None], self._normed(x[mask]))
+        elif self.mix is not None:
+            out = out + 0 * x
+        return Tokens(out, mask)
+
+    def _normed(self, x: Tensor) -> Tensor:
+        """(n, D). One row alone has no variance: it is measured with what was learned before."""
+        if self.training and len(x) > 1:
+            return self.norm(x)  # type: ignore[no-any-return]
+        mean, var = self.norm.running_mean, self.norm.running_var
+        assert mean is not None and var is not None
+        return (x - mean) / torch.sqrt(var + self.norm.eps)

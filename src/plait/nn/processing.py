@@ -1,0 +1,216 @@
+"""From cells to what a pretrained network takes, as its weights say: tokens, pixels, spectra or waves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plait.errors import PlaitError
+from plait.nn.speaker import BANDS, FRAMES
+from plait.optional import need
+from plait.types import Clip, Wave
+
+TEXTS = 32  # windows of text that go through a network at once
+STEP = 4  # their lengths are rounded up to multiples of this
+FILLED = 32  # tokens in a batch below which matrix products round otherwise: smaller batches are filled up
+PICTURES = 4  # at once: more do not fit in a core's cache
+SHORTEST = 0.1  # seconds; shorter sounds are padded with silence
+
+
+class Part(NamedTuple):
+    """Inputs of a network for some cells, or pieces of cells."""
+
+    owners: list[int]  # the cell of each row
+    inputs: dict[str, Tensor]  # (B, ...)
+    counts: list[int] | None = None  # how many tokens of each row are real; None: all
+    seconds: list[float] | None = None  # when each row begins
+
+
+class Texts:
+    """Text -> tokens of at most `length`; longer ones are cut in windows. `tokenizer`: the JSON text of one."""
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        self.length, self._json = int(about["length"]), about["tokenizer"]
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        made = Tokenizer.from_str(self._json)
+        made.no_padding()
+        made.enable_truncation(self.length)
+        return made
+
+    def windows(self, text: str) -> list[list[int]]:
+        """The ids of each window, with the special tokens that the network knows; at least one."""
+        first = self.tokenizer.encode(text)
+        return [w.ids or [0] for w in (first, *first.overflowing)]
+
+    def parts(self, cells: Sequence[str]) -> Iterator[Part]:
+        """Windows of one length, rounded up, go together, so that the numbers of a text do not depend on the others."""
+        groups: dict[int, list[tuple[int, list[int]]]] = {}
+        for i, cell in enumerate(cells):
+            for ids in self.windows(cell):
+                groups.setdefault(-(-len(ids) // STEP) * STEP, []).append((i, ids))
+        for size, found in sorted(groups.items()):
+            for start in range(0, len(found), TEXTS):
+                rows = found[start : start + TEXTS]
+                batch = torch.zeros(max(len(rows), -(-FILLED // size)), size, dtype=torch.long)
+                mask = torch.zeros_like(batch)
+                for b in range(len(batch)):
+                    window = rows[min(b, len(rows) - 1)][1]
+                    batch[b, : len(window)] = torch.tensor(window)
+                    mask[b, : len(window)] = 1
+                inputs = {"input_ids": batch, "attention_mask": mask}
+                yield Part([i for i, _ in rows], inputs, [len(w) for _, w in rows])
+
+
+class Pictures:
+    """RGB uint8 (H, W, 3) -> float pixels (3, S, S). `about`: preprocessor_config.json."""
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        self.about = about
+
+    @cached_property
+    def _processor(self) -> Any:
+        name = self.about.get("image_processor_type") or self.about.get("feature_extractor_type")
+        if name is None:
+            return None
+        library = need("transformers", "pretrained")
+        for known in (name, str(name).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast")):
+            if (cls := getattr(library, known, None)) is not None:
+                return cls.from_dict({k: v for k, v in self.about.items() if not k.endswith("_type")})
+        raise PlaitError(
+            f"transformers {library.__version__} has no {name}: these weights' pictures cannot be made ready."
+        )
+
+    def pixels(self, picture: np.ndarray) -> Tensor:
+        """(3, S, S) float32."""
+        if self._processor is not None:
+            from PIL import Image
+
+            made = self._processor(images=Image.fromarray(picture), return_tensors="np")
+            return torch.from_numpy(np.ascontiguousarray(made["pixel_values"][0], dtype=np.float32))
+        return torch.from_numpy(self._own(picture))
+
+    def _own(self, picture: np.ndarray) -> np.ndarray:
+        """The whole picture on white, its shape kept, its longer side as long as the square."""
+        from PIL import Image
+
+        side = int(self.about["size"]["height"])
+        scale = side / max(picture.shape[:2])
+        h, w = (max(1, round(s * scale)) for s in picture.shape[:2])
+        small = np.asarray(Image.fromarray(picture).resize((w, h), self.about["resample"]), np.float32)
+        square = np.full((side, side, 3), 255, np.float32)
+        top, left = (side - h) // 2, (side - w) // 2
+        square[top : top + h, left : left + w] = small
+        mean, std = (np.array(self.about[k], np.float32) for k in ("image_mean", "image_std"))
+        return np.ascontiguousarray(
+            ((square * np.float32(self.about["rescale_factor"]) - mean) / std).transpose(2, 0, 1)
+        )
+
+    @property
+    def enough(self) -> int:
+        """The shorter side in pixels above which a picture may be read with less detail."""
+        size = self.about.get("size", {})
+        sides = [int(v) for v in (size.values() if isinstance(size, dict) else [size]) if isinstance(v, (int, float))]
+        return max([*sides, 224])
+
+    def parts(self, cells: Sequence[np.ndarray]) -> Iterator[Part]:
+        for start in range(0, len(cells), PICTURES):
+            some = [self.pixels(c) for c in cells[start : start + PICTURES]]
+            yield Part(list(range(start, start + len(some))), {"pixel_values": torch.stack(some)})
+
+
+class Frames:
+    """A clip -> its frames as pictures; together for networks of video, one by one for networks of pictures."""
+
+    def __init__(self, about: dict[str, Any], *, together: int) -> None:
+        self.pictures, self.together = Pictures(about), together
+
+    def parts(self, cells: Sequence[Clip]) -> Iterator[Part]:
+        for i, clip in enumerate(cells):
+            if self.together:
+                places = np.linspace(0, len(clip.frames) - 1, self.together).round().astype(int)
+                pixels = torch.stack([self.pictures.pixels(clip.frames[p]) for p in places])
+                yield Part([i], {"pixel_values": pixels[None]}, None, [float(clip.times[0])])
+                continue
+            for start in range(0, len(clip.frames), PICTURES):
+                some = [self.pictures.pixels(f) for f in clip.frames[start : start + PICTURES]]
+                times = [float(t) for t in clip.times[start : start + len(some)]]
+                yield Part([i] * len(some), {"pixel_values": torch.stack(some)}, None, times)
+
+
+class Sounds:
+    """A wave -> the spectrum or wave of each window of at most `seconds`. `about`: preprocessor_config.json."""
+
+    def __init__(self, about: dict[str, Any], *, seconds: float) -> None:
+        self.about, self.seconds = about, seconds
+        self.rate = int(about.get("sampling_rate", 16_000))
+
+    @cached_property
+    def _extractor(self) -> Any:
+        library = need("transformers", "pretrained")
+        name = self.about.get("feature_extractor_type") or "Wav2Vec2FeatureExtractor"
+        cls = getattr(library, str(name), None)
+        if cls is None:
+            raise PlaitError(
+                f"transformers {library.__version__} has no {name}: these weights' sounds cannot be made ready."
+            )
+        return cls.from_dict({k: v for k, v in self.about.items() if not k.endswith("_type")})
+
+    def samples(self, wave: Wave) -> np.ndarray:
+        """At the rate of the network; not shorter than a tenth of a second."""
+        samples = wave.samples
+        if wave.rate != self.rate:
+            import soxr
+
+            samples = soxr.resample(samples, wave.rate, self.rate, quality="HQ")
+        return np.pad(samples, (0, max(0, int(SHORTEST * self.rate) - len(samples)))).astype(np.float32, copy=False)
+
+    def parts(self, cells: Sequence[Wave]) -> Iterator[Part]:
+        size = int(self.seconds * self.rate)
+        for i, cell in enumerate(cells):
+            samples = self.samples(cell)
+            for start in range(0, len(samples), size):
+                window = samples[start : start + size]
+                if start and len(window) < size // 10:
+                    break  # a short rest says nothing
+                yield Part([i], self.features(window), None, [start / self.rate])
+
+    def features(self, samples: np.ndarray) -> dict[str, Tensor]:
+        """What the network takes of one window, a batch of one."""
+        if self.about.get("feature_extractor_type") == "ge2e":
+            return {"windows": torch.from_numpy(speaker_windows(samples))}
+        whisper = self.about.get("feature_extractor_type") == "WhisperFeatureExtractor"
+        options = {"padding": "longest", "truncation": False} if whisper else {}
+        made = self._extractor(samples, sampling_rate=self.rate, return_tensors="np", **options)
+        name = "input_features" if "input_features" in made else "input_values"
+        values = np.asarray(made[name], dtype=np.float32)
+        if whisper and values.shape[-1] % 2:  # its second convolution takes two frames for one
+            values = np.concatenate([values, values[..., -1:]], -1)
+        return {name: torch.from_numpy(np.ascontiguousarray(values))}
+
+
+def speaker_windows(samples: np.ndarray) -> np.ndarray:
+    """(W, 160, 40): windows of 1.6 s, half overlapping, of the mel power spectrum of a sound raised to -30 dB full scale, as
+    GE2E was trained on."""
+    from plait.nn.spectrum import slaney_filters
+
+    size, hop = 400, 160  # 25 ms every 10 ms
+    power = float(np.mean(samples**2))
+    if 0 < power < 1e-3:  # -30 dB
+        samples = samples * np.float32(np.sqrt(1e-3 / power))
+    samples = np.pad(samples, (size // 2, size // 2))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop] * np.hanning(size + 1)[:-1]
+    mel = (np.abs(np.fft.rfft(frames, size)) ** 2 @ slaney_filters(BANDS, size)).astype(np.float32)
+    mel = np.pad(mel, ((0, max(0, FRAMES - len(mel))), (0, 0)))
+    starts = range(0, max(1, len(mel) - FRAMES // 2), FRAMES // 2)
+    return np.stack(
+        [np.pad(mel[s : s + FRAMES], ((0, max(0, FRAMES - len(mel[s : s + FRAMES]))), (0, 0))) for s in starts]
+    )
