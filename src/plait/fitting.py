@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ from plait.errors import OutputError, PlaitError, TableError
 from plait.evaluation import Evaluation, evaluate
 from plait.fusion import DEFAULT as FUSION
 from plait.heads import HEADS
+from plait.learning import check as check_fixed
+from plait.learning import learn
 from plait.modalities.base import missing
+from plait.model import Model
 from plait.objectives.supervised import Supervised
 from plait.predictor import Predictor, assemble
 from plait.preparation import Dataset, prepare, read_cells, read_labels
@@ -49,8 +53,9 @@ def fit(
     *,
     inputs: str | Sequence[str] | Mapping[str, str | None] | None = None,
     modalities: Mapping[str, str] | None = None,
-    encoders: Mapping[str, Spec] | None = None,
+    encoders: str | Mapping[str, Spec] | None = None,
     fusion: Spec = FUSION,
+    learner: Spec | None = None,
     heads: Mapping[str, Spec] | None = None,
     split: str | Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -72,6 +77,11 @@ def fit(
     targets: the column or columns to predict. inputs: the columns to predict from; None takes every other column.
     modalities, encoders, heads: by column, to override what is inferred: {"note": "text"}, {"note": "text_recurrent"} or
         {"note": {"name": "text_recurrent", "cell": "lstm"}}. fusion: a name or such a dict. See `plait list`.
+    encoders: also the name of weights, for a column, {"note": "all-MiniLM-L6-v2"} (see `plait weights list`); or one word for
+        all columns: "pretrained", "classic", "scratch", or "auto" (the default), which takes pretrained ones where their
+        weights are on this machine, and says where they are not.
+    learner: takes the place of fusion and heads: "logistic", "ridge", "svm", "kernel", "knn", "trees", "mlp", or a dict with
+        options. It needs encoders with nothing to train, learns in seconds, and takes missing cells like everything else.
     split: the name of a column that says train, valid or test (one called "split" is found by itself; {"column": ""}
         draws one all the same); or a dict of {"valid": 0.15, "test": 0.15, "stratify":
         True, "group": column, "time": column, "column": column}.
@@ -101,7 +111,7 @@ def fit(
         source = read_table(table, base=base)
         how = with_own_split(source, how, targets, inputs)
         schema = read_schema(source, targets, inputs, modalities, how)
-        specs = read_specs(schema, encoders or {}, fusion, heads or {})
+        specs = read_specs(schema, encoders, fusion, heads or {}, learner, progress)
         check_metric(options.metric, specs["outputs"])
         progress.say("\n".join([f"{source.name}: {len(source)} rows", *source.notices, str(schema)]))
 
@@ -114,24 +124,15 @@ def fit(
         with torch.random.fork_rng():
             torch.manual_seed(step_seed(seed, 2**32 - 1))
             model = assemble(spec, outside=True)
+        if learner is not None:
+            check_fixed(model, specs)
         if run is not None:
             Checkpoints.check_room(run, model)
         data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
         identity = Identity.of(source, data, declared=specs, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
-        state = train(
-            model,
-            Supervised(),
-            data,
-            train_rows=np.flatnonzero(parts == 0),
-            valid_rows=np.flatnonzero(parts == 1),
-            options=options,
-            seed=seed,
-            checkpoints=checkpoints,
-            deadline=deadline,
-            progress=progress,
-            stop=stop,
-        )
+        work = _Work(spec, model, data, source, parts, how, options, seed, progress)
+        model, state = work.learn() if learner is not None else work.train(checkpoints, deadline, stop)
         record = _record(source, how, parts, options, seed, state, identity)
         if checkpoints is not None and checkpoints.changed:
             record["changed"] = checkpoints.changed  # of the data, while the run went on
@@ -142,6 +143,55 @@ def fit(
             predictor.extra = _extra(predictor, source, result, parts)
             _write(predictor, folder, checkpoints, overwrite, progress)
         return predictor
+
+
+@dataclass
+class _Work:
+    """All that a model is made from."""
+
+    spec: dict[str, Any]
+    model: Model
+    data: Dataset
+    table: Table
+    parts: np.ndarray
+    how: dict[str, Any]
+    options: Options
+    seed: int
+    progress: Progress
+
+    def train(self, checkpoints: Checkpoints | None, deadline: float | None, stop: Any) -> tuple[Model, State]:
+        """By the loop."""
+        state = train(
+            self.model,
+            Supervised(),
+            self.data,
+            train_rows=np.flatnonzero(self.parts == 0),
+            valid_rows=np.flatnonzero(self.parts == 1),
+            options=self.options,
+            seed=self.seed,
+            checkpoints=checkpoints,
+            deadline=deadline,
+            progress=self.progress,
+            stop=stop,
+        )
+        return self.model, state
+
+    def learn(self) -> tuple[Model, State]:
+        """By the learners; the spec takes up what they have learned."""
+        groups = (
+            _groups(self.table.column(self.how["group"]), np.arange(len(self.table))) if self.how["group"] else None
+        )
+        self.spec["learner"] = learn(
+            self.model,
+            self.data,
+            self.spec,
+            parts=self.parts,
+            groups=groups,
+            how=self.how,
+            seed=self.seed,
+            progress=self.progress,
+        )
+        return assemble(self.spec, outside=True).eval(), State()
 
 
 def _write(predictor: Predictor, folder: Path, checkpoints: Checkpoints, overwrite: bool, progress: Progress) -> None:
@@ -271,7 +321,7 @@ def _learn(
     table: Table, schema: Schema, labels: dict[str, list[Any]], specs: dict[str, Any], rows: np.ndarray
 ) -> dict[str, Any]:
     """The completed spec: facts learned from the training rows only."""
-    spec: dict[str, Any] = {"inputs": {}, "fusion": specs["fusion"], "outputs": {}, "width": WIDTH}
+    spec: dict[str, Any] = {**specs, "inputs": {}, "outputs": {}, "width": 1 if "learner" in specs else WIDTH}
     for target, part in specs["outputs"].items():
         try:
             done = HEADS.complete(part, [labels[target][r] for r in rows])

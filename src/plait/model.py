@@ -1,4 +1,5 @@
-"""Encode each input column, adapt its width, fuse, answer each target. This is the whole architecture."""
+"""Encode each input column, adapt its width, fuse, answer each target; or let a learner answer. This is the whole
+architecture."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.fusion.base import Decision, Fusion
 from plait.heads.base import Head
+from plait.learners.base import Learner
 from plait.nn import pooling
+from plait.nn.linear import joined
 from plait.nn.named import Named
 from plait.types import Batch, Inputs, Pass, Tokens
 
@@ -25,7 +28,7 @@ class Model(nn.Module):
     def __init__(
         self,
         encoders: Mapping[str, Encoder],
-        fusion: Fusion | Decision,
+        fusion: Fusion | Decision | Mapping[str, Learner],
         heads: Callable[[], dict[str, Head]],
         *,
         width: int,
@@ -33,9 +36,14 @@ class Model(nn.Module):
         super().__init__()
         self.width = width
         self.encoders = Named(encoders)
+        self.top: FeatureLevel | DecisionLevel | Learned
+        if isinstance(fusion, Mapping):
+            self.adapters: Named[nn.Module] = Named({c: nn.Identity() for c in encoders})
+            self.top = Learned(fusion, heads)
+            return
         self.adapters = Named({c: nn.Linear(e.width, width) for c, e in encoders.items()})
         kind = FeatureLevel if fusion.level == "feature" else DecisionLevel
-        self.top: FeatureLevel | DecisionLevel = kind(fusion, heads, list(encoders), width=width)  # type: ignore[arg-type]
+        self.top = kind(fusion, heads, list(encoders), width=width)  # type: ignore[arg-type]
 
     def encode(self, inputs: Mapping[str, Inputs]) -> dict[str, Tokens]:
         """{column: Tokens (B, N, width)}."""
@@ -64,12 +72,38 @@ class Model(nn.Module):
 
     def weights(self) -> dict[str, float] | None:
         """How much each column counts, if the fusion learns such weights."""
-        return self.top.fusion.weights()
+        return self.top.weights()
 
 
 def nothing(null: Tensor, rows: int) -> Tokens:
     """A batch of null tokens: what heads see of rows with nothing present."""
     return Tokens(null.expand(rows, 1, -1), null.new_ones(rows, 1, dtype=torch.bool))
+
+
+def vectors(streams: dict[str, Tokens]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Column -> (x (B, D), present (B,)): the mean of each stream's tokens, for learners."""
+    return {c: (pooling.mean(s), s.mask.any(1)) for c, s in streams.items()}
+
+
+class Learned(nn.Module):
+    """A learner answers each target from one fixed vector a column. The heads only say what its outputs mean."""
+
+    def __init__(self, learners: Mapping[str, Learner], heads: Callable[[], dict[str, Head]]) -> None:
+        super().__init__()
+        self.learners: Named[Learner] = Named(learners)
+        self.heads = Named(heads())
+
+    def weights(self) -> dict[str, float] | None:
+        return next((learner.weights() for _, learner in self.learners.items()), None)
+
+    def embedding(self, streams: dict[str, Tokens]) -> Tensor:
+        """(B, sum of D): each stream at unit length, side by side."""
+        return joined(vectors(streams), {c: 1.0 for c in streams}, [])
+
+    def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
+        found = vectors(streams)
+        outputs = {t: learner(found) for t, learner in self.learners.items()}
+        return outputs, {t: self.heads[t].loss(outputs[t], y) for t, y in targets.items()}
 
 
 class FeatureLevel(nn.Module):
@@ -81,6 +115,9 @@ class FeatureLevel(nn.Module):
         self.fusion = fusion
         self.heads = Named(heads())
         self.null = nn.Parameter(torch.zeros(width))
+
+    def weights(self) -> dict[str, float] | None:
+        return self.fusion.weights()
 
     def fuse(self, streams: dict[str, Tokens]) -> Tokens:
         """(B, N, width); every row has a token."""
@@ -116,6 +153,9 @@ class DecisionLevel(nn.Module):
         self.each = Named({c: Named(heads()) for c in columns})
         self.heads = Named(heads())
         self.null = nn.Parameter(torch.zeros(width))
+
+    def weights(self) -> dict[str, float] | None:
+        return self.fusion.weights()
 
     def embedding(self, streams: dict[str, Tokens]) -> Tensor:
         """(B, width): the mean of the streams' means, each counting as the fusion says."""

@@ -24,6 +24,7 @@ from plait.facts import insource, outsource
 from plait.fusion import FUSIONS
 from plait.heads import HEADS
 from plait.inference import BATCH, answers, embeddings
+from plait.learners import LEARNERS
 from plait.model import Model
 from plait.modelfile import Weights, check_names, parse
 from plait.preparation import Dataset, prepare, read_labels
@@ -40,7 +41,11 @@ def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -
     `outside`: which "module:Class" names of others may be imported; True for all."""
     width = spec["width"]
     encoders = {c: ENCODERS.build(s, outside=outside) for c, s in spec["inputs"].items()}
-    fusion = FUSIONS.build(spec["fusion"], outside=outside, columns=list(encoders), width=width)
+    fusion: Any
+    if "learner" in spec:
+        fusion = {t: LEARNERS.build(s, outside=outside) for t, s in spec["learner"].items() if len(s) > 1}
+    else:
+        fusion = FUSIONS.build(spec["fusion"], outside=outside, columns=list(encoders), width=width)
     return Model(
         encoders,
         fusion,
@@ -256,9 +261,11 @@ class Predictor:
             "schema": self.schema.to_json(),
             "record": self.record,
         }
+        nets = {net.file: net.raw() for _, encoder in self.model.encoders.items() for net in encoder.nets}
         contents = {
             **self.extra,
             **facts,
+            **nets,
             "plait.json": _json(about),
             "weights.safetensors": safetensors.torch.save(
                 {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
@@ -284,7 +291,10 @@ def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
         with nullcontext() if outside else weights.bound():
             model = assemble(spec, outside=outside)
         weights.load_into(model)
-        own = {"plait.json", "weights.safetensors", drift.FILE, *facts}
+        nets = [net for _, encoder in model.encoders.items() for net in encoder.nets]
+        for net in nets:
+            net.give(contents[net.file])
+        own = {"plait.json", "weights.safetensors", drift.FILE, *facts, *(net.file for net in nets)}
         extra = {name: content for name, content in contents.items() if name not in own}
         predictor = Predictor(spec, model, Schema.from_json(about["schema"]), about["record"], extra)
         if drift.FILE in contents:

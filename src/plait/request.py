@@ -8,14 +8,17 @@ from typing import Any
 from plait.data.schema import Schema, infer
 from plait.data.split import names_parts
 from plait.data.table import Table
-from plait.encoders import DEFAULTS as ENCODER_OF
 from plait.encoders import ENCODERS
 from plait.errors import PlaitError, unknown
 from plait.fusion import FUSIONS
 from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
+from plait.learners import LEARNERS
+from plait.presets import choose, named
+from plait.progress import Progress
 from plait.spec import Spec
 
+PRESET = "auto"  # the encoders of columns for which none is named
 OWN = "split"  # the column that folders of train, validation and test, and published data sets have
 SPLIT = {"valid": 0.15, "test": 0.15, "stratify": True, "group": None, "time": None, "column": None}
 
@@ -73,15 +76,29 @@ def read_schema(
     )
 
 
-def read_specs(schema: Schema, encoders: Mapping[str, Spec], fusion: Spec, heads: Mapping[str, Spec]) -> dict[str, Any]:
-    """The specs of all parts, checked by name, option and modality before any work is done."""
-    for column in encoders:
+def read_specs(
+    schema: Schema,
+    encoders: str | Mapping[str, Spec] | None,
+    fusion: Spec,
+    heads: Mapping[str, Spec],
+    learner: Spec | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The specs of all parts, checked by name, option and modality before any work is done. What is missing for better
+    encoders is said."""
+    given = encoders if isinstance(encoders, Mapping) else {}
+    for column in given:
         if column not in schema.inputs:
             raise unknown("input column", column, schema.inputs)
+    rest = {c: kind for c, kind in schema.inputs.items() if c not in given}
+    presets, notices = choose(rest, encoders if isinstance(encoders, str) else PRESET, fixed=learner is not None)
+    if notices:
+        progress.say("\n".join(notices))
     for target in heads:
         if target not in schema.targets:
             raise unknown("target", target, schema.targets)
-    chosen = {c: ENCODERS.normal(encoders.get(c, ENCODER_OF[kind])) for c, kind in schema.inputs.items()}
+    parts = {c: named(given[c], kind) if c in given else presets[c] for c, kind in schema.inputs.items()}
+    chosen = {c: ENCODERS.normal(part) for c, part in parts.items()}
     for column, part in chosen.items():
         reads = ENCODERS.load(part["name"], outside=True).modality
         if reads != schema.inputs[column]:
@@ -105,7 +122,10 @@ def read_specs(schema: Schema, encoders: Mapping[str, Spec], fusion: Spec, heads
                 f"Target {target!r} is {schema.targets[target]} ({_reason(schema, target)}), but head "
                 f"{part['name']!r} answers {wants}. Give the target another modality, or no head."
             )
-    return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
+    if learner is None:
+        return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
+    top = LEARNERS.normal(learner)
+    return {"inputs": chosen, "fusion": {"name": top["name"]}, "outputs": tops, "learner": {t: top for t in tops}}
 
 
 def check_metric(metric: str | None, outputs: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import inspect
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +61,15 @@ class Table(Mapping[str, str]):
                 raise unknown(f"option of {self.kind} {options['name']!r}:", key, known)
         return options
 
-    def complete(self, spec: Spec, cells: Iterable[Any]) -> dict[str, Any]:
-        """The spec with the facts learned from the training cells. Options the user gave win over learned ones."""
+    def complete(self, spec: Spec, *cells: Any, **given: Any) -> dict[str, Any]:
+        """The spec with the facts that `learn` takes from the training cells. Options the user gave win over learned ones;
+        `given` are further arguments of `learn`."""
         options = self.normal(spec)
         cls = self.load(options["name"], outside=True)
         how = {k: v for k, v in options.items() if k in _options(cls.learn)}
         rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
         try:
-            return {**cls.learn(cells, **how), **rest}
+            return {**cls.learn(*cells, **given, **how), **rest}
         except PlaitError:
             raise
         except (TypeError, ValueError, ArithmeticError, OverflowError) as error:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
+from plait.nn.linear import Task
 from plait.types import Cell, Tokens
 
 
@@ -32,6 +33,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def known(self, target: Tensor) -> Tensor:
         """(B,) bool: which labels are there."""
+
+    @abstractmethod
+    def task(self, target: Tensor) -> tuple[Task, np.ndarray]:
+        """Known labels as a learner takes them: class numbers (n,), 0 and 1 (n, C), or standardised numbers (n,)."""
 
     @abstractmethod
     def forward(self, tokens: Tokens) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from plait import metrics
 from plait.errors import TableError
 from plait.heads.base import Head
+from plait.nn.linear import Task
 from plait.nn.pooling import AttentionPool
 from plait.types import Tokens
 
@@ -78,6 +79,9 @@ class CategoryHead(Head):
 
     def known(self, target: Tensor) -> Tensor:
         return target != UNKNOWN
+
+    def task(self, target: Tensor) -> tuple[Task, np.ndarray]:
+        return Task("category", len(self.names)), target.cpu().numpy()
 
     def forward(self, tokens: Tokens) -> Tensor:
         return self.out(self.pool(tokens))  # type: ignore[no-any-return]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from plait import metrics
 from plait.errors import TableError
 from plait.heads.base import Head
+from plait.nn.linear import Task
 from plait.nn.pooling import AttentionPool
 from plait.types import Tokens
 
@@ -58,6 +59,9 @@ class LabelsHead(Head):
 
     def known(self, target: Tensor) -> Tensor:
         return ~target[:, 0].isnan()
+
+    def task(self, target: Tensor) -> tuple[Task, np.ndarray]:
+        return Task("labels", len(self.names)), target.cpu().numpy()
 
     def forward(self, tokens: Tokens) -> Tensor:
         return self.out(self.pool(tokens))  # type: ignore[no-any-return]

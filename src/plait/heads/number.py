@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from plait import metrics
 from plait.errors import TableError
 from plait.heads.base import Head
+from plait.nn.linear import Task
 from plait.nn.numbers import learn_scale
 from plait.nn.pooling import AttentionPool
 from plait.types import Tokens
@@ -45,6 +46,9 @@ class NumberHead(Head):
 
     def known(self, target: Tensor) -> Tensor:
         return ~target.isnan()
+
+    def task(self, target: Tensor) -> tuple[Task, np.ndarray]:
+        return Task("number"), ((target - self.mean) / self.std).clamp(-1e4, 1e4).float().cpu().numpy()
 
     def forward(self, tokens: Tokens) -> Tensor:
         return self.out(self.pool(tokens)).squeeze(-1)  # type: ignore[no-any-return]

@@ -12,7 +12,9 @@ from plait.errors import FetchError, PlaitError
 from plait.nn.efficientnet import EfficientNetLite
 from plait.optional import need
 
-PARTS: dict[str, dict[str, tuple[str, str | None]]] = {  # model type -> modality -> (class of transformers, key of its config within the whole one)
+PARTS: dict[
+    str, dict[str, tuple[str, str | None]]
+] = {  # model type -> modality -> (class of transformers, key of its config within the whole one)
     "clip": {"text": ("CLIPTextModel", "text_config"), "image": ("CLIPVisionModel", "vision_config")},
     "siglip": {"text": ("SiglipTextModel", "text_config"), "image": ("SiglipVisionModel", "vision_config")},
     "clip_text_model": {"text": ("CLIPTextModel", None)},

@@ -258,7 +258,8 @@ def vary(model: Model, batch: Batch, dropout: float) -> Batch:
     """A training batch: each column augmented, and present cells hidden with chance `dropout` (modality dropout; Neverova
     et al. 2016). A row that would be hidden altogether is shown whole."""
     inputs = batch["inputs"]
-    size, device = len(next(iter(inputs.values()))[_mark(next(iter(inputs.values())))]), model.top.null.device
+    first = next(iter(inputs.values()))
+    size, device = len(first[_mark(first)]), first[_mark(first)].device
     keep = torch.rand(len(inputs), size, device=device) >= dropout
     here = torch.stack([i[_mark(i)] > 0 for i in inputs.values()])
     keep = keep | ~(keep & here).any(0)

@@ -1,0 +1,112 @@
+"""A learner in place of fusion and heads: the fixed vectors of all columns, the folds, and what is learned from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from plait.errors import PlaitError
+from plait.learners import LEARNERS
+from plait.model import Model, vectors
+from plait.nn.linear import Folds, Stream
+from plait.preparation import Dataset
+from plait.progress import Progress
+
+FOLDS = 5
+BATCH = 256
+MOST = 200_000  # rows that a learner is given
+
+
+def check(model: Model, specs: Mapping[str, Any]) -> None:
+    """Raises PlaitError where a column's features would have to be trained."""
+    for column, encoder in model.encoders.items():
+        if next(encoder.parameters(), None) is not None:
+            raise PlaitError(
+                f"A learner takes fixed features, but encoder {specs['inputs'][column]['name']!r} of column {column!r} has to be "
+                f"trained. Choose encoders='classic' or 'pretrained' (--encoders), or another encoder for this column, or no "
+                f"learner."
+            )
+
+
+def folds(
+    parts: np.ndarray,
+    rows: np.ndarray,
+    groups: list[Any] | None,
+    classes: np.ndarray,
+    how: Mapping[str, Any],
+    seed: int,
+) -> Folds:
+    """Pairs of places within `rows` (those of training and validation) to choose hyperparameters by. Where the split was
+    given, or is by time, the validation rows are held out; else five folds are drawn, no group in two of them."""
+    held = parts[rows] == 1
+    if (how["column"] or how["time"]) and held.any() and not held.all():
+        return [(np.flatnonzero(~held), np.flatnonzero(held))]
+    count = min(FOLDS, len(rows))
+    fold = _dealt(groups if groups is not None else list(range(len(rows))), classes, count, seed)
+    pairs = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(count)]
+    return [(a, b) for a, b in pairs if len(a) and len(b)]
+
+
+def _dealt(groups: list[Any], classes: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """(n,) the fold of each row: the largest groups first, each to the fold that then has its classes most evenly."""
+    names, member = np.unique(np.array([str(g) for g in groups]), return_inverse=True)
+    kinds = int(classes.max()) + 1
+    table = np.zeros((len(names), kinds))
+    np.add.at(table, (member, classes), 1)
+    order = np.random.default_rng(seed).permutation(len(names))
+    order = order[np.argsort(-table[order].sum(1), kind="stable")]
+    size, place = np.zeros((count, kinds)), np.zeros(len(names), np.int64)
+    share = table.sum(0).clip(1)
+    for g in order:
+        after = (size + table[g]) / share
+        cost = (after**2).sum(1) - ((size / share) ** 2).sum(1)
+        place[g] = int(np.argmin(cost + 1e-9 * size.sum(1)))
+        size[place[g]] += table[g]
+    found: np.ndarray = place[member]
+    return found
+
+
+@torch.no_grad()
+def learn(
+    model: Model,
+    data: Dataset,
+    spec: Mapping[str, Any],
+    *,
+    parts: np.ndarray,
+    groups: list[Any] | None,
+    how: Mapping[str, Any],
+    seed: int,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Target -> completed spec of its learner. Hyperparameters are chosen on training and validation rows alone; then all
+    of these are learned from."""
+    rows = np.flatnonzero((parts == 0) | (parts == 1))
+    if len(rows) > MOST:
+        progress.say(f"{len(rows):,} rows: the learner is given {MOST:,} of them, drawn at random.")
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
+    model.eval()
+    found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+    for start in range(0, len(rows), BATCH):
+        for column, pair in vectors(model.encode(data.batch(rows[start : start + BATCH])["inputs"])).items():
+            found.setdefault(column, []).append(pair)
+    x = {
+        c: Stream(torch.cat([v for v, _ in p]).numpy(), torch.cat([m for _, m in p]).numpy()) for c, p in found.items()
+    }
+    done = {}
+    for target, wanted in spec["learner"].items():
+        head, y = model.heads[target], data.targets[target][rows]
+        known = head.known(y).numpy()
+        task, goal = head.task(y[torch.from_numpy(known)])
+        here = np.flatnonzero(known)
+        place = np.full(len(rows), -1)
+        place[here] = np.arange(len(here))
+        classes = goal if task.kind == "category" else np.zeros(len(goal), np.int64)
+        own = None if groups is None else [groups[r] for r in rows[here]]
+        cells = {c: Stream(s.x[here], s.present[here]) for c, s in x.items()}
+        with progress.timed(f"Learned {target} by {wanted['name']}"):
+            chosen = folds(parts, rows[here], own, classes, how, seed)
+            done[target] = LEARNERS.complete(wanted, cells, goal, task=task, folds=chosen, seed=seed)
+    return done

@@ -1,0 +1,72 @@
+"""Encoders for all columns by one word: from scratch, classic, pretrained, or what this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plait.encoders import DEFAULTS, ENCODERS
+from plait.errors import unknown
+from plait.spec import Spec
+from plait.weights.catalogue import BEST, CATALOGUE, canonical
+from plait.weights.find import find
+
+PRESETS = ("auto", "pretrained", "classic", "scratch")
+CLASSIC = {
+    "text": "text_tfidf",
+    "image": "image_sift",
+    "audio": "audio_mfcc",
+    "video": "video_flow",
+    "series": "series_statistics",
+}
+FIXED = {
+    "number": "number_scaled",
+    "category": "category_onehot",
+    "labels": "labels_multihot",
+    "date": "date_features",
+}  # of plain cells, with nothing to train
+WEIGHTS = {"text": "text", "image": "image", "audio": "audio", "video": "image"}  # modality -> that of its weights
+SETS = {"images": "image", "texts": "text"}
+
+
+def choose(kinds: Mapping[str, str], preset: str, *, fixed: bool) -> tuple[dict[str, Spec], list[str]]:
+    """Column -> encoder, and what there is to say: what is missing here, and what is used instead. `kinds`: column ->
+    modality. `fixed`: nothing may have to be trained, for a learner. Raises UnknownNameError."""
+    if preset not in PRESETS:
+        raise unknown("choice of encoders", preset, PRESETS)
+    chosen: dict[str, Spec] = {}
+    notices: dict[str, None] = {}
+    for column, kind in kinds.items():
+        inner = SETS.get(kind, kind)
+        part, said = _one(inner, preset, fixed)
+        notices.update({line: None for line in said})
+        chosen[column] = {"name": DEFAULTS[kind], "encoder": part} if kind in SETS else part
+    return chosen, list(notices)
+
+
+def _one(kind: str, preset: str, fixed: bool) -> tuple[Spec, list[str]]:
+    if kind in FIXED:
+        return (FIXED[kind] if fixed else DEFAULTS[kind]), []
+    said = []
+    if preset in ("auto", "pretrained") and kind in WEIGHTS:
+        names = BEST[WEIGHTS[kind]]
+        here = next((name for name in names if find(name)), None)
+        if here is not None:
+            return {"name": f"{kind}_pretrained", "weights": here}, []
+        instead = CLASSIC[kind] if fixed or preset == "pretrained" else DEFAULTS[kind]
+        entry = CATALOGUE[names[0]]
+        said = [
+            f"{kind}: no pretrained weights on this machine, {instead} is used instead. Better: "
+            f"`plait weights get {names[0]}` ({entry.megabytes} MB, {entry.licence})."
+        ]
+        return instead, said
+    if (preset == "classic" or fixed) and kind in CLASSIC:
+        return CLASSIC[kind], []
+    return DEFAULTS[kind], []
+
+
+def named(part: Spec, kind: str) -> Spec:
+    """A spec, where `part` may also be the name of weights: of the catalogue, OWNER/NAME, or a folder."""
+    if not isinstance(part, str) or part in ENCODERS or ":" in part or kind not in WEIGHTS:
+        return part
+    weights = canonical(part) or "/" in part or part.startswith((".", "~"))
+    return {"name": f"{kind}_pretrained", "weights": part} if weights else part
