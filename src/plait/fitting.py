@@ -78,13 +78,14 @@ def fit(
     modalities, encoders, heads: by column, to override what is inferred: {"note": "text"}, {"note": "text_recurrent"} or
         {"note": {"name": "text_recurrent", "cell": "lstm"}}. fusion: a name or such a dict. See `plait list`.
     encoders: also the name of weights, for a column, {"note": "all-MiniLM-L6-v2"} (see `plait weights list`); or one word for
-        all columns: "pretrained", "classic", "scratch", or "auto" (the default), which takes pretrained ones where their
-        weights are on this machine, and says where they are not.
+        all columns, or with the key "*" for those not named: "pretrained", "classic", "scratch", or "auto" (the default),
+        which takes pretrained ones where their weights are on this machine, and says where they are not.
     learner: takes the place of fusion and heads: "logistic", "ridge", "svm", "kernel", "knn", "trees", "mlp", or a dict with
         options. It needs encoders with nothing to train, learns in seconds, and takes missing cells like everything else.
     split: the name of a column that says train, valid or test (one called "split" is found by itself; {"column": ""}
         draws one all the same); or a dict of {"valid": 0.15, "test": 0.15, "stratify":
-        True, "group": column, "time": column, "column": column}.
+        True, "group": column, "time": column, "column": column}; with a column and a group, the group says which training
+        rows a learner keeps together when it chooses its hyperparameters over folds.
     training: options of the loop (training/options.py). epochs: overrides its epochs. time_limit: seconds for all of it.
     max_bad: the largest share of a column's cells that may be unreadable; they count as missing.
     out: the folder to write: model, model card, report.html, report.json, splits. A fit that was killed or interrupted

@@ -40,9 +40,9 @@ def folds(
     seed: int,
 ) -> Folds:
     """Pairs of places within `rows` (those of training and validation) to choose hyperparameters by. Where the split was
-    given, or is by time, the validation rows are held out; else five folds are drawn, no group in two of them."""
+    given without groups, or is by time, the validation rows are held out; else five folds are drawn, no group in two."""
     held = parts[rows] == 1
-    if (how["column"] or how["time"]) and held.any() and not held.all():
+    if (how["time"] or (how["column"] and groups is None)) and held.any() and not held.all():
         return [(np.flatnonzero(~held), np.flatnonzero(held))]
     count = min(FOLDS, len(rows))
     fold = _dealt(groups if groups is not None else list(range(len(rows))), classes, count, seed)

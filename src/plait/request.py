@@ -34,7 +34,7 @@ def split_options(split: str | Mapping[str, Any] | None) -> dict[str, Any]:
         if key not in SPLIT:
             raise unknown("split option", key, SPLIT)
     ways = [k for k in ("column", "group", "time") if given.get(k)]
-    if len(ways) > 1:
+    if len(ways) > 1 and ways != ["column", "group"]:  # a group tells learners which rows belong together in training
         raise PlaitError(f"A split is by one of column, group and time; found {' and '.join(ways)}. Choose one.")
     for key in ("valid", "test"):
         if not isinstance(given.get(key, 0.0), (int, float)):
@@ -86,12 +86,13 @@ def read_specs(
 ) -> dict[str, Any]:
     """The specs of all parts, checked by name, option and modality before any work is done. What is missing for better
     encoders is said."""
-    given = encoders if isinstance(encoders, Mapping) else {}
+    given = dict(encoders) if isinstance(encoders, Mapping) else {"*": encoders}
+    rest_by = given.pop("*", None) or PRESET
     for column in given:
         if column not in schema.inputs:
             raise unknown("input column", column, schema.inputs)
     rest = {c: kind for c, kind in schema.inputs.items() if c not in given}
-    presets, notices = choose(rest, encoders if isinstance(encoders, str) else PRESET, fixed=learner is not None)
+    presets, notices = choose(rest, rest_by, fixed=learner is not None)
     if notices:
         progress.say("\n".join(notices))
     for target in heads:

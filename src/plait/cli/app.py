@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+
+from plait.cli import weights
+from plait.cli.output import show
 
 app = typer.Typer(
     add_completion=False,
@@ -15,6 +17,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="From a table of text, pictures, sound, numbers and categories to a measured multimodal model.",
 )
+
+app.add_typer(weights.app, name="weights")
 
 TABLE = Annotated[
     str,
@@ -27,10 +31,6 @@ JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, for s
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing while working.")]
 
 
-def _show(value: Any, text: str, as_json: bool) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text)
-
-
 def _specs(given: list[str]) -> dict[str, Any]:
     from plait.errors import PlaitError
     from plait.spec import parse
@@ -39,6 +39,11 @@ def _specs(given: list[str]) -> dict[str, Any]:
         if "=" not in item.partition(":")[0]:
             raise PlaitError(f"{item!r}: expected COLUMN=NAME or COLUMN=NAME:option=value,option=value.")
     return {item.partition("=")[0]: parse(item.partition("=")[2]) for item in given}
+
+
+def _encoders(each: list[str], rest: str | None) -> Any:
+    """By column; with one word for all columns where none is named by itself."""
+    return {**({"*": rest} if rest else {}), **_specs(each)} if each else rest
 
 
 def _columns(given: list[str]) -> dict[str, str | None] | None:
@@ -58,7 +63,14 @@ def fit(
     ] = [],
     encoder: Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")] = [],
     head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
+    encoders: Annotated[
+        Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, classic or scratch.")
+    ] = None,
     fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "average",
+    learner: Annotated[
+        Optional[str],
+        typer.Option(help="NAME:option=value,… in place of fusion and heads, on fixed features: logistic, …"),
+    ] = None,
     train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
     split_column: Annotated[
         Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
@@ -89,9 +101,10 @@ def fit(
         list(targets),
         inputs=inputs,
         modalities={k: v for k, v in targets.items() if v},
-        encoders=_specs(encoder),
+        encoders=_encoders(encoder, encoders),
         heads=_specs(head),
         fusion=_specs([f"fusion={fusion}"])["fusion"],
+        learner=_specs([f"learner={learner}"])["learner"] if learner else None,
         split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
         training={k: v for k, v in _specs_flat(train).items()},
         seed=seed,
@@ -103,7 +116,7 @@ def fit(
         allow_data_change=allow_data_change,
         quiet=quiet,
     )
-    _show(
+    show(
         {"model": str(folder), "report": str(folder / "report.html"), **model.record["evaluation"]},
         f"Model: {folder}\nReport: {folder / 'report.html'}",
         as_json,
@@ -140,7 +153,7 @@ def predict(
     write_frame(frame, out)
     status = frame.iloc[:, -1]
     counts = {"rows": len(frame), "ok": int((status == "ok").sum()), "flagged": int((status != "ok").sum())}
-    _show(
+    show(
         {"out": str(out), **counts},
         f"{out}: {counts['rows']} rows, {counts['flagged']} with missing or bad cells",
         as_json,
@@ -153,7 +166,7 @@ def evaluate(model: MODEL, table: TABLE, as_json: JSON = False, quiet: QUIET = F
     from plait.predictor import load
 
     result = load(model).evaluate(table, quiet=quiet)
-    _show(result.to_json(), str(result), as_json)
+    show(result.to_json(), str(result), as_json)
 
 
 @app.command("inspect")
@@ -189,7 +202,7 @@ def inspect_table(
         quiet=quiet,
     )
     page = None if out is None else found.save_html(out)
-    _show(
+    show(
         {**found.to_json(), "page": None if page is None else str(page)},
         str(found) + (f"\nPage: {page}" if page else ""),
         as_json,
@@ -212,7 +225,7 @@ def list_parts(as_json: JSON = False) -> None:
     from plait.cli.output import parts, parts_text
 
     found = parts()
-    _show(found, parts_text(found), as_json)
+    show(found, parts_text(found), as_json)
 
 
 @app.command()
@@ -232,7 +245,7 @@ def cache(
         "freed": freed,
         "shelves": {} if clear else sizes,
     }
-    _show(
+    show(
         value,
         f"{store.root}: {held / 1e6:.1f} MB of at most {store.limit / 1e9:.1f} GB"
         + (f", {freed / 1e6:.1f} MB freed" if clear else ""),

@@ -44,16 +44,22 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
         raise OutputError(f"Cannot write {path}: {error.strerror}.") from None
 
 
+def show(value: Any, text: str, as_json: bool) -> None:
+    """Prints a result: one JSON object for scripts, or text."""
+    print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text)
+
+
 def parts() -> dict[str, dict[str, Any]]:
     """Every part by kind and name: its first line, and its options with their defaults."""
     from plait.encoders import ENCODERS
     from plait.fusion import FUSIONS
     from plait.heads import HEADS
+    from plait.learners import LEARNERS
     from plait.modalities import MODALITIES
     from plait.objectives import OBJECTIVES
 
     found: dict[str, dict[str, Any]] = {}
-    for table in (MODALITIES, ENCODERS, FUSIONS, HEADS, OBJECTIVES):
+    for table in (MODALITIES, ENCODERS, FUSIONS, HEADS, LEARNERS, OBJECTIVES):
         found[table.kind] = {name: _part(table.load(name)) for name in table}
     return found
 

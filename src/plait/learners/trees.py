@@ -39,9 +39,9 @@ class Trees(Learner):
         rate: float = 0.05,
         rounds: int = ROUNDS,
     ) -> dict[str, Any]:
-        columns = list(streams)
+        columns = sorted(streams)
         x = _table({c: (s.x, s.present) for c, s in streams.items()}, columns)
-        goals = [y[:, i] for i in range(y.shape[1])] if task.kind == "labels" else [y]
+        goals = [np.ascontiguousarray(y[:, i]) for i in range(y.shape[1])] if task.kind == "labels" else [y]
         options = {
             "objective": {"category": "multiclass", "labels": "binary", "number": "regression"}[task.kind],
             "num_leaves": leaves,

@@ -33,14 +33,14 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]  # (rows to fit, rows to choose 
 
 
 def joined(streams: Mapping[str, tuple[Tensor, Tensor]], scales: Mapping[str, float], flags: Sequence[str]) -> Tensor:
-    """(B, sum of F): each stream at about unit length times its scale, zero where it is missing; then a number for each of
+    """(B, sum of F), by name: each stream at about unit length times its scale, zero where it is missing; then a number for each of
     `flags`: 1 where that stream is missing."""
     parts = []
-    for column, scale in scales.items():
+    for column, scale in sorted(scales.items()):
         x, present = streams[column]
         x = F.normalize(x, dim=1) if x.shape[1] >= ROWWISE else x * x.shape[1] ** -0.5
         parts.append(x * (scale * present)[:, None])
-    parts += [(~streams[c][1]).to(parts[0].dtype)[:, None] for c in flags]
+    parts += [(~streams[c][1]).to(parts[0].dtype)[:, None] for c in sorted(flags)]
     return torch.cat(parts, 1)
 
 

@@ -22,7 +22,7 @@ class Plane(nn.Module):
         self, *, kind: str, weight: np.ndarray, bias: np.ndarray, scales: dict[str, float], flags: list[str], loss: str
     ) -> None:
         super().__init__()
-        self.kind, self.scales, self.flags, self.sharp = kind, scales, flags, 1.0 if loss == "log" else SHARP
+        self.kind, self.scales, self.flags, self.loss = kind, scales, flags, loss
         self.weight: Tensor
         self.bias: Tensor
         self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
@@ -32,7 +32,9 @@ class Plane(nn.Module):
         out = linear.joined(streams, self.scales, self.flags) @ self.weight + self.bias
         if self.kind == "number":
             return out[:, 0]
-        return out if self.sharp == 1.0 else self.sharp * out
+        if self.loss == "squared" and self.kind == "labels":
+            out = 2 * out - 1  # aimed at 0 and 1
+        return out if self.loss == "log" else SHARP * out
 
     def weights(self) -> dict[str, float]:
         """The share of each stream in the kernel; the largest is 1."""
