@@ -6,6 +6,7 @@ import datetime
 import decimal
 import inspect
 import json
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,7 @@ from plait.objectives import OBJECTIVES
 from plait.objectives.base import Objective
 from plait.spec import dumps, loads
 from plait.types import Inputs, Pass, Prepared, Tokens
+from tests import tiny
 from tests.conftest import cells_of
 
 WIDTH = 32
@@ -199,9 +201,24 @@ def test_files_of_nonsense_raise_a_media_error(kind: str, content: bytes, tmp_pa
 # Encoders
 
 
+HELD = tempfile.TemporaryDirectory(prefix="plait-contracts-")
+
+
+@cache
+def tiny_weights(kind: str) -> str:
+    """A folder with a tiny network for cells of this modality, its parameters drawn at random."""
+    folder = Path(HELD.name) / kind
+    folder.mkdir()
+    make = {"text": tiny.bert, "image": tiny.vit, "audio": tiny.wav2vec2, "video": tiny.vit}[kind]
+    return str(make(folder))
+
+
 def spec_of(name: str) -> dict[str, Any]:
-    """An encoder that learns its features is asked for a width; one of fixed features has its own."""
+    """An encoder that learns its features is asked for a width; one of fixed features has its own; a pretrained one is given
+    weights."""
     known = inspect.signature(ENCODERS.load(name).__init__).parameters
+    if "weights" in known:
+        return {"name": name, "weights": tiny_weights(ENCODERS.load(name).modality)}
     return {"name": name, "width": WIDTH} if "width" in known else {"name": name}
 
 

@@ -54,6 +54,7 @@ class Trees(Learner):
             "deterministic": True,
             "force_row_wise": True,
             "verbosity": -1,
+            "num_threads": torch.get_num_threads(),
         }
         if task.kind == "category":
             options["num_class"] = task.classes

@@ -1,0 +1,65 @@
+"""The documentation is followed to the letter, on a copy of plait."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_an_encoder_is_added_as_the_page_says(tmp_path: Path) -> None:
+    file, line = re.findall(r"```python\n(.*?)```", (ROOT / "docs/add-an-encoder.md").read_text("utf-8"), re.S)
+    copy = tmp_path / "plait"
+    shutil.copytree(ROOT / "src/plait", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "encoders/text_shape.py").write_text(file, "utf-8")
+    table = copy / "encoders/__init__.py"
+    before = table.read_text("utf-8")
+    after = before.replace('    "encoder",\n    {\n', '    "encoder",\n    {\n' + line)
+    assert after != before
+    table.write_text(after, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/test_contracts.py",
+        "-k",
+        "text_shape",
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and re.search(r"1\d passed", done.stdout), done.stdout[-3000:]
+    rows = "\n".join(f"{'LOUD 123!' if i % 2 else 'a quiet word'} {i},{'ab'[i % 2]}" for i in range(60))
+    (tmp_path / "table.csv").write_text(f"note,kind\n{rows}\n", "utf-8")
+    code = "from plait.cli import main; main()"
+    fit = [
+        "fit",
+        "table.csv",
+        "--target",
+        "kind",
+        "--input",
+        "note",
+        "--encoder",
+        "note=text_shape",
+        "--learner",
+        "logistic",
+    ]
+    fitted = subprocess.run(
+        [sys.executable, "-c", code, *fit, "--json", "-q"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert fitted.returncode == 0, fitted.stderr
+    assert '"value": 1.0' in fitted.stdout and (tmp_path / "table.plait/plait.json").exists()
