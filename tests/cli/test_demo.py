@@ -12,10 +12,10 @@ import pytest
 import plait
 
 
-def run(folder: Path, data: str, **environment: str) -> str:
+def run(folder: Path, data: str, *options: str, **environment: str) -> str:
     command = [sys.executable, "-c", "from plait.cli import main; main()", "demo", "--folder", str(folder)]
     done = subprocess.run(
-        [*command, "--data", data, "--epochs", "2"],
+        [*command, "--data", data, *options],
         capture_output=True,
         text=True,
         timeout=540,
@@ -30,7 +30,7 @@ def run(folder: Path, data: str, **environment: str) -> str:
     shutil.which("apt-get") is None, reason="the stamps come as a Debian package, and apt-get is not here"
 )
 def test_demo_on_the_stamps(tmp_path: Path) -> None:
-    said = run(tmp_path, "stamps")
+    said = run(tmp_path, "stamps", "--epochs", "2")
     assert "724 stamps of 10 categories" in said and said.count("->") == 4
     model = plait.load(tmp_path / "stamps-model")
     assert model.inputs == {"text_en": "text", "image": "image", "speech_fr": "audio"}
@@ -39,7 +39,25 @@ def test_demo_on_the_stamps(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("apt-get") is None, reason="the stamps come as a Debian package, and apt-get is not here"
+)
+def test_demo_takes_pretrained_networks_by_itself(tmp_path: Path) -> None:
+    said = run(tmp_path, "stamps")
+    if "No pretrained networks" in said:
+        assert "Training from scratch" in said
+        pytest.skip("the package index cannot be reached: no pretrained networks")
+    assert "Learned category by logistic" in said and said.count("->") == 4
+    model = plait.load(tmp_path / "stamps-model")
+    assert model.spec["inputs"]["speech_fr"]["weights"] == "whisper-base"
+    assert (model.figures["category"]["accuracy"] or 0) > 0.65
+    assert {p.name.split("-")[2] for p in (tmp_path / "stamps-model").glob("net-*")} == {
+        f"{kind}.safetensors" for kind in ("text", "image", "audio")
+    }
+
+
+@pytest.mark.slow
 def test_demo_falls_back_to_countries_where_apt_is_absent(tmp_path: Path) -> None:
-    said = run(tmp_path, "auto", PATH="/nowhere", PLAIT_CACHE=str(tmp_path / "cache"))
+    said = run(tmp_path, "auto", "--epochs", "2", PATH="/nowhere", PLAIT_CACHE=str(tmp_path / "cache"))
     assert "Falling back" in said and (tmp_path / "countries-model" / "report.html").exists()
     assert plait.load(tmp_path / "countries-model").inputs["flag"] == "image"

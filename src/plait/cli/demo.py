@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +12,9 @@ from plait.errors import FetchError, unknown
 from plait.fitting import fit
 from plait.predictor import Predictor, load
 from plait.samples import countries, stamps
+from plait.weights.catalogue import BEST
+from plait.weights.fetch import get
+from plait.weights.find import find, own_folder
 
 DATA = ("auto", "stamps", "countries")
 EPOCHS = 30  # keeps the demo well under four minutes on two cores
@@ -41,15 +45,18 @@ def _stamps(folder: Path, epochs: int | None, began: float) -> Predictor:
         f"\n{len(frame)} stamps of {frame.category.nunique()} categories, each a picture, an English text and French speech."
         f"\nplait fit {spine} --target category --input image --input text_en --input speech_fr --group folder\n"
     )
-    out, epochs = folder / "stamps-model", epochs or EPOCHS
+    out = folder / "stamps-model"
+    how: dict[str, Any] = {"encoders": "pretrained", "learner": "logistic"}
+    if epochs is not None or not _weights():
+        how = {"encoders": "scratch", "epochs": epochs or EPOCHS}
     fit(
         spine,
         "category",
         inputs=["image", "text_en", "speech_fr"],
         split={"group": "folder"},
-        epochs=epochs,
         out=out,
         overwrite=out.exists(),
+        **how,
     )
     first, second, third = (frame.iloc[i] for i in (40, 300, 600))
     return _show(
@@ -63,6 +70,21 @@ def _stamps(folder: Path, epochs: int | None, began: float) -> Predictor:
         ],
         began,
     )
+
+
+def _weights() -> bool:
+    """Whether pretrained networks for text, pictures and speech are on this machine, fetched if they were not."""
+    if importlib.util.find_spec("transformers") is None:
+        print('No pretrained networks: they need transformers (pip install "plait[pretrained]"). Training from scratch.')
+        return False
+    try:
+        for names in BEST.values():
+            if not any(find(name) for name in names):
+                get(names[0], own_folder())
+    except FetchError as error:
+        print(f"No pretrained networks: {error}\nTraining from scratch.")
+        return False
+    return True
 
 
 def _countries(folder: Path, epochs: int | None, began: float) -> Predictor:

@@ -15,7 +15,7 @@ class Encoder(nn.Module, ABC):
     """A subclass reads one modality. Its constructor takes keyword-only JSON values, `width` among them."""
 
     modality: ClassVar[str]
-    chunk: ClassVar[int] = 16  # cells that `prepare` is best given at once
+    chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once, where that is more than usual
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens
