@@ -127,3 +127,13 @@ def test_list_and_cache_speak_json() -> None:
     assert parts["encoder"]["image_resnet"]["options"]["size"] == 64
     shown = json.loads(call("cache", "--json").stdout)
     assert shown["folder"] == os.environ["PLAIT_CACHE"] and shown["bytes"] == 0
+
+
+def test_weights_are_listed_located_and_asked_for() -> None:
+    found = json.loads(call("weights", "list", "--json").stdout)["weights"]
+    assert {w["name"] for w in found} >= {"all-MiniLM-L6-v2", "efficientnet-lite0", "whisper-base"}
+    assert all(w["megabytes"] > 0 and w["licence"] and w["sha256"] for w in found)
+    absent = call("weights", "where", "whisper-base", code=2)
+    assert "plait weights get whisper-base" in absent.stderr and "133 MB" in absent.stderr
+    assert "Did you mean 'whisper-base'" in call("weights", "get", "wisper-base", code=2).stderr
+    assert "--all" in call("weights", "get", code=2).stderr
