@@ -99,6 +99,32 @@ def roberta(folder: Path, *, family: str = "XLMRoberta") -> Path:
     return folder
 
 
+def _text(folder: Path, family: str, **options: Any) -> Path:
+    import transformers
+
+    words = tokenizer(
+        folder, begin="<cls>", end="<sep>", pad="<pad>", model_input_names=["input_ids", "attention_mask"]
+    )
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(words), pad_token_id=0, max_position_embeddings=24, **SMALL, **options
+    )
+    _save(folder, f"{family}Model", config)
+    return folder
+
+
+def fnet(folder: Path) -> Path:
+    """Mixes all tokens, padding with them."""
+    return _text(folder, "FNet")
+
+
+def deberta(folder: Path) -> Path:
+    return _text(folder, "DebertaV2", relative_attention=True, pos_att_type=["p2c", "c2p"])
+
+
+def modernbert(folder: Path) -> Path:
+    return _text(folder, "ModernBert", cls_token_id=1, sep_token_id=2, bos_token_id=1, eos_token_id=2)
+
+
 def mpnet(folder: Path) -> Path:
     return roberta(folder, family="MPNet")
 
@@ -115,8 +141,7 @@ def _picture(folder: Path, name: str, **options: Any) -> Any:
     return made
 
 
-def _clip(folder: Path, *, family: str, processor: str) -> Path:
-    """As the hub keeps them: the parts of the config without what is as it is by default."""
+def _clip(folder: Path, *, family: str, processor: str, positions: int = 18) -> Path:
     import transformers
 
     siglip = family == "Siglip"
@@ -127,9 +152,9 @@ def _clip(folder: Path, *, family: str, processor: str) -> Path:
         pad="<pad>" if siglip else "<end>",
         kinds=("<pad>", "<end>", "<unk>") if siglip else ("<start>", "<end>", "<unk>"),
         model_input_names=["input_ids"] if siglip else ["input_ids", "attention_mask"],
-        model_max_length=18,
+        model_max_length=positions,
     )
-    text = {**SMALL, "vocab_size": len(words), "max_position_embeddings": 18, "projection_size": 16}
+    text = {**SMALL, "vocab_size": len(words), "max_position_embeddings": positions, "projection_size": 16}
     text |= {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1 - siglip}
     vision = {**SMALL, "image_size": SIDE, "patch_size": 8}
     config = getattr(transformers, f"{family}Config")(text_config=text, vision_config=vision)
@@ -143,8 +168,8 @@ def _clip(folder: Path, *, family: str, processor: str) -> Path:
     return folder
 
 
-def clip(folder: Path) -> Path:
-    return _clip(folder, family="CLIP", processor="CLIPImageProcessor")
+def clip(folder: Path, *, positions: int = 18) -> Path:
+    return _clip(folder, family="CLIP", processor="CLIPImageProcessor", positions=positions)
 
 
 def siglip(folder: Path) -> Path:
@@ -165,6 +190,15 @@ def dinov2(folder: Path) -> Path:
     _save(folder, "Dinov2Model", Dinov2Config(image_size=SIDE, patch_size=8, mlp_ratio=2, **SMALL))
     crop = {"height": SIDE, "width": SIDE}
     _picture(folder, "BitImageProcessor", size={"shortest_edge": SIDE + 4}, crop_size=crop, do_convert_rgb=True)
+    return folder
+
+
+def dinov3(folder: Path) -> Path:
+    """Its own processor needs torchvision; this one does the same."""
+    from transformers import DINOv3ViTConfig
+
+    _save(folder, "DINOv3ViTModel", DINOv3ViTConfig(image_size=SIDE, patch_size=8, num_register_tokens=2, **SMALL))
+    _picture(folder, "ViTImageProcessor", size={"height": SIDE, "width": SIDE})
     return folder
 
 
@@ -200,6 +234,22 @@ def videomae(folder: Path) -> Path:
     config = VideoMAEConfig(image_size=SIDE, patch_size=16, num_frames=4, tubelet_size=2, **SMALL)
     _save(folder, "VideoMAEModel", config)
     _picture(folder, "VideoMAEImageProcessor", size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    return folder
+
+
+def timesformer(folder: Path) -> Path:
+    from transformers import TimesformerConfig
+
+    _save(folder, "TimesformerModel", TimesformerConfig(image_size=SIDE, patch_size=16, num_frames=4, **SMALL))
+    _picture(folder, "VideoMAEImageProcessor", size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    return folder
+
+
+def vivit(folder: Path) -> Path:
+    from transformers import VivitConfig
+
+    _save(folder, "VivitModel", VivitConfig(image_size=SIDE, num_frames=4, tubelet_size=[2, 16, 16], **SMALL))
+    _picture(folder, "VivitImageProcessor", size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
     return folder
 
 
@@ -296,6 +346,19 @@ def clap_fusion(folder: Path) -> Path:
     return clap(folder, fusion=True)
 
 
-TEXT: tuple[Callable[..., Path], ...] = (bert, distilbert, roberta, mpnet, camembert, clip, siglip, clap)
-IMAGE: tuple[Callable[..., Path], ...] = (vit, dinov2, resnet, convnext, swin, clip, siglip)
+TEXT: tuple[Callable[..., Path], ...] = (
+    bert,
+    distilbert,
+    roberta,
+    mpnet,
+    camembert,
+    clip,
+    siglip,
+    clap,
+    deberta,
+    modernbert,
+    fnet,
+)
+IMAGE: tuple[Callable[..., Path], ...] = (vit, dinov2, dinov3, resnet, convnext, swin, clip, siglip)
+VIDEO: tuple[Callable[..., Path], ...] = (videomae, timesformer, vivit)
 AUDIO: tuple[Callable[..., Path], ...] = (wav2vec2, wav2vec2_stable, hubert, wavlm, ast, clap, clap_fusion)

@@ -25,7 +25,7 @@ class TextSet(Encoder):
         super().__init__()
         spec = loads(inner)
         self.each: Encoder = ENCODERS.build(spec if width is None else {**spec, "width": width})
-        self.width, self.pool = self.each.width, pool
+        self.width, self.pool, self.nets = self.each.width, pool, self.each.nets
         self.reading = {"reading": self.each.reading, "most": most}
         self.preparation = {"kind": "set", "each": self.each.preparation}
 

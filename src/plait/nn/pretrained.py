@@ -7,6 +7,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ from torch import Tensor, nn
 from plait.errors import PlaitError
 from plait.nn import rows, towers
 from plait.nn.processing import Part
+from plait.optional import need
 from plait.types import Inputs, Prepared, Tokens
 from plait.weights.fetch import sha256
 from plait.weights.find import resolve
 
 HELD = 4  # networks kept in memory
+LENGTH = 512  # tokens of a text at once, where its weights do not say
+BEHIND = ("roberta", "camembert", "mpnet", "longformer", "data2vec-text", "clap_text")
+UNMASKED = {"fnet"}  # networks that cannot be told what is padding: their texts are not padded
 LARGEST = 60_000.0  # what a number of 16 bits holds
 
 _HELD: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
@@ -41,16 +46,12 @@ def facts(name: str, modality: str) -> dict[str, Any]:
 
     own = read("plait.json")
     if modality == "text":
-        tokenizer = found.folder / "tokenizer.json"
-        if not tokenizer.exists():
-            raise PlaitError(
-                f"{found.folder} holds no tokenizer.json. Save its tokenizer with transformers' fast class."
-            )
         longest = own.get("length") or read("sentence_bert_config.json").get("max_seq_length")
-        length = min(
-            longest or 512, config.get("max_position_embeddings", 512) - (2 if "roberta" in config["model_type"] else 0)
-        )
-        processing: dict[str, Any] = {"tokenizer": tokenizer.read_text("utf-8"), "length": length}
+        processing: dict[str, Any] = {"tokenizer": _tokenizer(found.folder), "length": _length(config, longest)}
+        if config["model_type"] == "siglip_text_model":
+            processing["fill"] = config["pad_token_id"]
+        if config["model_type"] in UNMASKED:
+            processing["step"] = 1
     else:
         processing = read("preprocessor_config.json") or read("processor_config.json")
         processing = processing.get("image_processor" if modality != "audio" else "feature_extractor", processing)
@@ -60,13 +61,52 @@ def facts(name: str, modality: str) -> dict[str, Any]:
             raise PlaitError(
                 f"{found.folder} holds no preprocessor_config.json: how its {modality} is made ready is not known."
             )
-    pool = own.get("pool") or ("first" if read("1_Pooling/config.json").get("pooling_mode_cls_token") else None)
+    pool = own.get("pool") or _pooling(read("1_Pooling/config.json"))
     return {
         "weights": found.name,
         "sha256": mark,
         "config": json.dumps({**config, **({"plait_pool": pool} if pool else {})}, sort_keys=True),
         "processing": json.dumps(processing, sort_keys=True, ensure_ascii=False),
     }
+
+
+def _tokenizer(folder: Path) -> str:
+    """The JSON text of the tokenizer in a folder, made from its vocabulary where there is none."""
+    path = folder / "tokenizer.json"
+    if path.exists():
+        return path.read_text("utf-8")
+    try:
+        if not any(p.name.startswith("vocab") or p.suffix == ".model" for p in folder.iterdir()):
+            raise ValueError("there is no vocabulary")
+        made = need("transformers", "pretrained").AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+        return str(made.backend_tokenizer.to_str())
+    except (AttributeError, ImportError, OSError, ValueError, KeyError, TypeError) as error:
+        raise PlaitError(
+            f"{folder} holds no tokenizer.json, and none can be made from what it holds: {error}. Save its tokenizer with "
+            f"transformers' fast class."
+        ) from None
+
+
+def _length(config: dict[str, Any], longest: int | None) -> int:
+    """How many tokens a network takes at once. RoBERTa's positions begin behind that of padding."""
+    places = config.get("max_position_embeddings", config.get("n_positions", 0))
+    if any(name in config["model_type"] for name in BEHIND):
+        places -= int(config.get("pad_token_id") or 0) + 1
+    return min(longest or LENGTH, places) if places > 0 else longest or LENGTH
+
+
+def _pooling(about: dict[str, Any]) -> str | None:
+    """What the config of sentence-transformers' pooling says, where that is not the mean."""
+    for mode, pool in (("cls", "first"), ("lasttoken", "last")):
+        if (
+            about.get("pooling_mode") == mode
+            or about.get(f"pooling_mode_{mode}")
+            or about.get(f"pooling_mode_{mode}_token")
+        ):
+            return pool
+    return "mean" if about else None
 
 
 def digest(text: str) -> str:
@@ -98,12 +138,13 @@ class Net:
             return self._given
         return safetensors.torch.save({k: v.contiguous().clone() for k, v in self.module().state_dict().items()})
 
+    @torch.inference_mode(False)
     def module(self) -> nn.Module:
         """The network. Raises FetchError where its weights are not on this machine, or have changed."""
         if self._given is not None:
             with _LOCK:
                 if self._own is None:
-                    self._own = towers.build(self.config, safetensors.torch.load(self._given))
+                    self._own = _frozen(self.config, safetensors.torch.load(self._given))
                 return self._own
         key = (self.sha256, self.modality)
         with _LOCK:
@@ -114,14 +155,24 @@ class Net:
             _HELD.move_to_end(key)
             return _HELD[key]
 
+    @torch.inference_mode(False)
     def fresh(self) -> nn.Module:
         """A network of its own, from the weights on this machine."""
         found = resolve(self.weights)
         mark = hashlib.sha256("".join(sha256(p) for p in found.tensors()).encode()).hexdigest()
         if mark != self.sha256:
             raise PlaitError(f"The weights {self.weights!r} in {found.folder} are not those this model was begun with.")
-        net = towers.build(self.config, towers.tensors_of(found.tensors()))
-        return net.requires_grad_(False).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return _frozen(self.config, towers.tensors_of(found.tensors()))
+
+
+def _frozen(config: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # what the tensors leave out, and no layer needs, is made at random
+        torch.manual_seed(0)
+        net = towers.build(config, tensors).requires_grad_(False).eval()
+    for parameter in net.parameters():
+        if parameter.ndim == 4:  # convolutions over pictures are twice as fast so
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return net
 
 
 class Pretrained(nn.Module):
@@ -149,7 +200,7 @@ class Pretrained(nn.Module):
             )
         self.mix = nn.Parameter(torch.zeros(self.states)) if layer == "mix" else None
         self.norm = nn.BatchNorm1d(self.width, affine=False, momentum=0.1)
-        self._pool = about.get("plait_pool") or ("first" if self.config.get("model_type") in towers.FIRST else "mean")
+        self._pool = about.get("plait_pool") or towers.pool(self.config)
         self.preparation: dict[str, Any] = {
             "kind": "frozen",
             "version": 1,
@@ -164,21 +215,27 @@ class Pretrained(nn.Module):
     def prepare(self, count: int, parts: Iterable[Part]) -> list[Prepared]:
         """`parts` of `count` cells -> what is kept of each."""
         net = self.net.module()
-        pieces: list[list[np.ndarray]] = [[] for _ in range(count)]
+        pieces: list[list[tuple[float, np.ndarray]]] = [[] for _ in range(count)]
         for part in parts:
             hidden = towers.run(net, self.config, part.inputs)
+            if len(hidden) != self.states or hidden[-1].shape[-1] != self.width:
+                raise PlaitError(
+                    f"{self.net.weights!r} gives {len(hidden)} states {hidden[-1].shape[-1]} wide, its config.json says "
+                    f"{self.states}, {self.width} wide: plait cannot read a network of type {self.config['model_type']!r}."
+                )
             kept = hidden if self.layer == "mix" else [hidden[-1 if self.layer == "last" else int(self.layer)]]
             for b, owner in enumerate(part.owners):
                 size = part.counts[b] if part.counts else kept[0].shape[1]
-                pieces[owner].append(torch.stack([h[b, :size] for h in kept]).numpy())
-        return [self._kept(p) for p in pieces]
+                begin = part.begins[b] if part.begins else 0.0
+                pieces[owner].append((begin, torch.stack([h[b, :size] for h in kept]).numpy()))
+        return [self._kept([states for _, states in sorted(p, key=lambda piece: piece[0])]) for p in pieces]
 
     def _kept(self, windows: Sequence[np.ndarray]) -> Prepared:
         """Windows (L, N, D) of one cell."""
         if self.tokens:
             found = np.concatenate([w[0] for w in windows])
-        elif self._pool == "first":
-            found = np.mean([w[:, 0] for w in windows], 0)
+        elif self._pool in ("first", "last"):
+            found = np.mean([w[:, 0 if self._pool == "first" else -1] for w in windows], 0)
         else:
             found = sum(w.sum(1) for w in windows) / sum(w.shape[1] for w in windows)
         return {"states": np.clip(found, -LARGEST, LARGEST).astype(np.float16)}

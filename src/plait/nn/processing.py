@@ -19,6 +19,7 @@ TEXTS = 32  # windows of text that go through a network at once
 STEP = 4  # their lengths are rounded up to multiples of this
 FILLED = 32  # tokens in a batch below which matrix products round otherwise: smaller batches are filled up
 PICTURES = 4  # at once: more do not fit in a core's cache
+OBLONG = 32  # times as long as wide: of longer pictures the middle is taken
 SHORTEST = 0.1  # seconds; shorter sounds are padded with silence
 
 
@@ -28,7 +29,7 @@ class Part(NamedTuple):
     owners: list[int]  # the cell of each row
     inputs: dict[str, Tensor]  # (B, ...)
     counts: list[int] | None = None  # how many tokens of each row are real; None: all
-    seconds: list[float] | None = None  # when each row begins
+    begins: list[float] | None = None  # where in its cell each row begins; None: nothing of a cell came before
 
 
 class Texts:
@@ -36,6 +37,8 @@ class Texts:
 
     def __init__(self, about: dict[str, Any]) -> None:
         self.length, self._json = int(about["length"]), about["tokenizer"]
+        self._step = int(about.get("step", STEP))
+        self._fill = about.get("fill")  # the token that fills every window, for networks that look at it too
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -53,21 +56,24 @@ class Texts:
 
     def parts(self, cells: Sequence[str]) -> Iterator[Part]:
         """Windows of one length, rounded up, go together, so that the numbers of a text do not depend on the others."""
-        groups: dict[int, list[tuple[int, list[int]]]] = {}
+        whole = self._fill is not None
+        groups: dict[int, list[tuple[int, int, list[int]]]] = {}
         for i, cell in enumerate(cells):
-            for ids in self.windows(cell):
-                groups.setdefault(-(-len(ids) // STEP) * STEP, []).append((i, ids))
+            for place, ids in enumerate(self.windows(cell)):
+                size = self.length if whole else min(self.length, -(-len(ids) // self._step) * self._step)
+                groups.setdefault(size, []).append((i, place, ids))
         for size, found in sorted(groups.items()):
             for start in range(0, len(found), TEXTS):
                 rows = found[start : start + TEXTS]
-                batch = torch.zeros(max(len(rows), -(-FILLED // size)), size, dtype=torch.long)
+                batch = torch.full((max(len(rows), -(-FILLED // size)), size), self._fill or 0)
                 mask = torch.zeros_like(batch)
                 for b in range(len(batch)):
-                    window = rows[min(b, len(rows) - 1)][1]
+                    window = rows[min(b, len(rows) - 1)][2]
                     batch[b, : len(window)] = torch.tensor(window)
                     mask[b, : len(window)] = 1
-                inputs = {"input_ids": batch, "attention_mask": mask}
-                yield Part([i for i, _ in rows], inputs, [len(w) for _, w in rows])
+                inputs = {"input_ids": batch} if whole else {"input_ids": batch, "attention_mask": mask}
+                counts = None if whole else [len(ids) for _, _, ids in rows]
+                yield Part([i for i, _, _ in rows], inputs, counts, [place for _, place, _ in rows])
 
 
 class Pictures:
@@ -81,21 +87,23 @@ class Pictures:
         name = self.about.get("image_processor_type") or self.about.get("feature_extractor_type")
         if name is None:
             return None
-        library = need("transformers", "pretrained")
-        for known in (name, str(name).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast")):
-            if (cls := getattr(library, known, None)) is not None:
-                return cls.from_dict({k: v for k, v in self.about.items() if not k.endswith("_type")})
-        raise PlaitError(
-            f"transformers {library.__version__} has no {name}: these weights' pictures cannot be made ready."
-        )
+        names = [str(name).replace("FeatureExtractor", "ImageProcessor").removesuffix("Fast")]
+        if isinstance(size := self.about.get("size"), dict) and "image_mean" in self.about:
+            names.append(
+                "CLIPImageProcessor" if "shortest_edge" in size else "ViTImageProcessor"
+            )  # where torchvision is
+            # wanted for what these do as well
+        return _made(names, self.about, "pictures")
 
     def pixels(self, picture: np.ndarray) -> Tensor:
         """(3, S, S) float32."""
         if self._processor is not None:
             from PIL import Image
 
-            made = self._processor(images=Image.fromarray(picture), return_tensors="np")
-            return torch.from_numpy(np.ascontiguousarray(made["pixel_values"][0], dtype=np.float32))
+            image = Image.fromarray(_middle(picture))
+            made = self._processor(images=image, return_tensors="np", input_data_format="channels_last")
+            pixels = np.asarray(made["pixel_values"], dtype=np.float32)
+            return torch.from_numpy(np.ascontiguousarray(pixels.reshape(pixels.shape[-3:])))
         return torch.from_numpy(self._own(picture))
 
     def _own(self, picture: np.ndarray) -> np.ndarray:
@@ -127,6 +135,27 @@ class Pictures:
             yield Part(list(range(start, start + len(some))), {"pixel_values": torch.stack(some)})
 
 
+def _middle(picture: np.ndarray) -> np.ndarray:
+    """The middle of a picture that is very long: its shorter side may be scaled to hundreds of pixels."""
+    h, w = (min(s, OBLONG * min(picture.shape[:2])) for s in picture.shape[:2])
+    top, left = (picture.shape[0] - h) // 2, (picture.shape[1] - w) // 2
+    return picture[top : top + h, left : left + w]
+
+
+def _made(names: Sequence[str], about: dict[str, Any], what: str) -> Any:
+    """The first of these processors of transformers that runs on this machine. Raises PlaitError."""
+    library, reason = need("transformers", "pretrained"), ""
+    for name in names:
+        if (cls := getattr(library, name, None)) is not None:
+            try:
+                return cls.from_dict({k: v for k, v in about.items() if not k.endswith("_type")})
+            except ImportError as error:
+                reason = reason or " ".join(str(error).split())
+    raise PlaitError(
+        f"These weights' {what} cannot be made ready: {reason or f'transformers {library.__version__} has no {names[0]}.'}"
+    )
+
+
 class Frames:
     """A clip -> its frames as pictures; together for networks of video, one by one for networks of pictures."""
 
@@ -147,22 +176,23 @@ class Frames:
 
 
 class Sounds:
-    """A wave -> the spectrum or wave of each window of at most `seconds`. `about`: preprocessor_config.json."""
+    """A wave -> the spectrum or wave of each window of at most `seconds`, less where the network takes less. `about`:
+    preprocessor_config.json."""
 
     def __init__(self, about: dict[str, Any], *, seconds: float) -> None:
-        self.about, self.seconds = about, seconds
-        self.rate = int(about.get("sampling_rate", 16_000))
+        self.about, self.rate = about, int(about.get("sampling_rate", 16_000))
+        most = {  # longer ones would be cut: at random by CLAP
+            "ASTFeatureExtractor": about.get("max_length", 1024) / 100,  # a frame is 10 ms
+            "ClapFeatureExtractor": about.get("max_length_s", 10),
+            "WhisperFeatureExtractor": about.get("chunk_length", 30),
+        }
+        self.seconds = min(seconds, float(most.get(str(about.get("feature_extractor_type")), seconds)))
 
     @cached_property
     def _extractor(self) -> Any:
-        library = need("transformers", "pretrained")
-        name = self.about.get("feature_extractor_type") or "Wav2Vec2FeatureExtractor"
-        cls = getattr(library, str(name), None)
-        if cls is None:
-            raise PlaitError(
-                f"transformers {library.__version__} has no {name}: these weights' sounds cannot be made ready."
-            )
-        return cls.from_dict({k: v for k, v in self.about.items() if not k.endswith("_type")})
+        return _made(
+            [str(self.about.get("feature_extractor_type") or "Wav2Vec2FeatureExtractor")], self.about, "sounds"
+        )
 
     def samples(self, wave: Wave) -> np.ndarray:
         """At the rate of the network; not shorter than a tenth of a second."""
@@ -194,7 +224,8 @@ class Sounds:
         values = np.asarray(made[name], dtype=np.float32)
         if whisper and values.shape[-1] % 2:  # its second convolution takes two frames for one
             values = np.concatenate([values, values[..., -1:]], -1)
-        return {name: torch.from_numpy(np.ascontiguousarray(values))}
+        more = {"is_longer": torch.from_numpy(np.asarray(made["is_longer"]))} if "is_longer" in made else {}
+        return {name: torch.from_numpy(np.ascontiguousarray(values)), **more}
 
 
 def speaker_windows(samples: np.ndarray) -> np.ndarray:

