@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plait.comparison import Comparison as Comparison
+    from plait.comparison import compare as compare
     from plait.errors import PlaitError as PlaitError
     from plait.fitting import fit as fit
     from plait.inspection import Inspection as Inspection
@@ -14,15 +16,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Comparison": "plait.comparison",
     "Inspection": "plait.inspection",
     "PlaitError": "plait.errors",
     "Predictor": "plait.predictor",
     "Tokens": "plait.types",
+    "compare": "plait.comparison",
     "fit": "plait.fitting",
     "inspect": "plait.inspection",
     "load": "plait.predictor",
 }
-__all__ = ["Inspection", "PlaitError", "Predictor", "Tokens", "fit", "inspect", "load"]
+__all__ = ["Comparison", "Inspection", "PlaitError", "Predictor", "Tokens", "compare", "fit", "inspect", "load"]
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: `import plait` stays free of torch

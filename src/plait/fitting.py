@@ -132,7 +132,7 @@ def fit(
         data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
         identity = Identity.of(source, data, declared=specs, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
-        work = _Work(spec, model, data, source, parts, how, options, seed, progress)
+        work = Work(spec, model, data, source, parts, how, options, seed, progress)
         model, state = work.learn() if learner is not None else work.train(checkpoints, deadline, stop)
         record = _record(source, how, parts, options, seed, state, identity)
         if checkpoints is not None and checkpoints.changed:
@@ -147,7 +147,7 @@ def fit(
 
 
 @dataclass
-class _Work:
+class Work:
     """All that a model is made from."""
 
     spec: dict[str, Any]

@@ -96,7 +96,8 @@ def learn(
         c: Stream(torch.cat([v for v, _ in p]).numpy(), torch.cat([m for _, m in p]).numpy()) for c, p in found.items()
     }
     done = {}
-    for target, wanted in spec["learner"].items():
+    for target, part in spec["learner"].items():
+        wanted = part["wanted"]
         head, y = model.heads[target], data.targets[target][rows]
         known = head.known(y).numpy()
         task, goal = head.task(y[torch.from_numpy(known)])

@@ -43,7 +43,7 @@ def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -
     encoders = {c: ENCODERS.build(s, outside=outside) for c, s in spec["inputs"].items()}
     fusion: Any
     if "learner" in spec:
-        fusion = {t: LEARNERS.build(s, outside=outside) for t, s in spec["learner"].items() if len(s) > 1}
+        fusion = {t: LEARNERS.build(s, outside=outside) for t, s in spec["learner"].items() if "wanted" not in s}
     else:
         fusion = FUSIONS.build(spec["fusion"], outside=outside, columns=list(encoders), width=width)
     return Model(

@@ -126,7 +126,12 @@ def read_specs(
     if learner is None:
         return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
     top = LEARNERS.normal(learner)
-    return {"inputs": chosen, "fusion": {"name": top["name"]}, "outputs": tops, "learner": {t: top for t in tops}}
+    return {
+        "inputs": chosen,
+        "fusion": {"name": top["name"]},
+        "outputs": tops,
+        "learner": {t: {"wanted": top} for t in tops},
+    }
 
 
 def check_metric(metric: str | None, outputs: dict[str, Any]) -> None:

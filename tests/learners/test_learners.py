@@ -21,6 +21,15 @@ CLASSES = 3
 every_learner = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n == "mlp" else n for n in LEARNERS]
 )
+ONE: dict[str, dict[str, Any]] = {  # an option of each
+    "logistic": {"c": 3.0},
+    "ridge": {"power": 0.0},
+    "svm": {"l1": 0.01},
+    "kernel": {"ridge": [0.1]},
+    "knn": {"k": 3},
+    "trees": {"leaves": 5},
+    "mlp": {"hidden": 32},
+}
 KINDS = ["category", "labels", "number"]
 
 
@@ -233,6 +242,9 @@ def test_a_fit_by_a_learner_goes_through_its_folder(name: str, table: list[dict[
     model = plait.fit(table, ["kind", "price"], learner=name, encoders="classic", out=out, quiet=True)
     assert model.figures["kind"]["accuracy"] == 1.0 and (model.figures["price"]["r2"] or 0) > 0.8
     again = plait.load(out)
+    assert plait.fit(table, "kind", learner={"name": name, **ONE[name]}, encoders="classic", quiet=True).figures[
+        "kind"
+    ]["accuracy"]
     rows = [{"note": "blue sky"}, {"size": 9.0, "place": "x"}, {}]
     first, second = model.predict(rows), again.predict(rows)
     assert first.equals(second) and list(first.kind)[:2] == ["b", "c"]

@@ -94,7 +94,9 @@ def test_a_file_that_is_too_large_is_refused(
         load_file("large.png", tmp_path, "a picture")
 
 
-@pytest.mark.parametrize("value", [0, 0.0, False, "", "nan", "None", [], float("inf"), object()], ids=repr)
+@pytest.mark.parametrize(
+    "value", [0, 0.0, False, "", "nan", "None", [], float("inf"), object()], ids=lambda v: repr(v)[:15]
+)
 def test_what_looks_empty_is_not_missing(value: Any) -> None:
     assert not missing(value)
 

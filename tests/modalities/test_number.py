@@ -142,7 +142,7 @@ def test_numbers_in_text_are_read_in_the_style_of_their_column(
         (pd.Timestamp("2020"), {}, "expected a number"),
         (np.zeros(2), {}, "expected a number"),
     ],
-    ids=lambda v: ascii(v)[:30],
+    ids=lambda v: ascii(v)[:15],
 )
 def test_what_does_not_fit_is_refused_and_never_read_in_another_way(
     value: Any, options: dict[str, Any], said: str

@@ -150,7 +150,7 @@ def test_a_category_is_one_name(value: Any) -> None:
         pd.Series(["a", "b"]),
         ' ["a","b"] ',
     ],
-    ids=str,
+    ids=lambda v: str(sorted(v) if isinstance(v, (set, frozenset)) else v),
 )
 def test_a_set_of_labels_is_sorted_without_repeats(value: Any) -> None:
     assert read("labels", value) == ("a", "b")

@@ -75,7 +75,9 @@ def _stamps(folder: Path, epochs: int | None, began: float) -> Predictor:
 def _weights() -> bool:
     """Whether pretrained networks for text, pictures and speech are on this machine, fetched if they were not."""
     if importlib.util.find_spec("transformers") is None:
-        print('No pretrained networks: they need transformers (pip install "plait[pretrained]"). Training from scratch.')
+        print(
+            'No pretrained networks: they need transformers (pip install "plait[pretrained]"). Training from scratch.'
+        )
         return False
     try:
         for names in BEST.values():

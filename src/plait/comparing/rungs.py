@@ -1,0 +1,72 @@
+"""Which rungs a column's ladder has: from scratch, every classic encoder, every set of weights that is on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from plait.encoders import DEFAULTS
+from plait.presets import FIXED, SETS, WEIGHTS
+from plait.spec import Spec
+from plait.weights.catalogue import CATALOGUE
+from plait.weights.find import find
+
+KINDS = ("scratch", "classic", "pretrained")
+LEARNED = "scratch"  # the kind that the loop trains; all others are left as they are, and a learner judges them
+CLASSIC = {
+    "text": ("text_tfidf", "text_word2vec"),
+    "image": ("image_colour", "image_hog", "image_sift"),
+    "audio": ("audio_mfcc", "audio_chroma", "audio_spectral"),
+    "video": ("video_flow",),
+    "series": ("series_statistics",),
+    **{kind: (name,) for kind, name in FIXED.items()},
+}  # modality -> encoders with nothing to train
+
+
+@dataclass
+class Rung:
+    """One way of encoding a column, or with several columns one for each of them."""
+
+    name: str
+    kind: str  # one of KINDS
+    encoders: dict[str, Spec]  # column -> encoder
+    error: str | None = None  # why it could not be tried
+
+
+@dataclass
+class Ladder:
+    """The rungs of one column, from the plainest up, and the weights that are not on this machine."""
+
+    column: str
+    modality: str
+    rungs: list[Rung] = field(default_factory=list)
+    absent: list[dict[str, Any]] = field(default_factory=list)
+
+
+def ladder(column: str, modality: str) -> Ladder:
+    """The ladder of a column."""
+    inner = SETS.get(modality, modality)
+    found = Ladder(column, modality)
+
+    def add(name: str, kind: str, part: Spec) -> None:
+        whole = {"name": DEFAULTS[modality], "encoder": part} if modality in SETS else part
+        found.rungs.append(Rung(name, kind, {column: whole}))
+
+    add(f"{DEFAULTS[inner]}, from scratch", LEARNED, DEFAULTS[inner])
+    for name in CLASSIC.get(inner, ()):
+        add(name, "classic", name)
+    for name, entry in CATALOGUE.items():
+        if not entry.encoder or entry.modality != WEIGHTS.get(inner):
+            continue
+        if find(name):
+            add(name, "pretrained", {"name": f"{inner}_pretrained", "weights": name})
+        else:
+            found.absent.append(
+                {
+                    "name": name,
+                    "megabytes": entry.megabytes,
+                    "licence": entry.licence,
+                    "get": f"plait weights get {name}",
+                }
+            )
+    return found
