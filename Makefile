@@ -13,7 +13,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 quick: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto
 
 lint: $(READY)
 	$(BIN)/ruff check src tests benchmarks

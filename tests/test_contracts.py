@@ -217,7 +217,7 @@ def spec_of(name: str) -> dict[str, Any]:
     """An encoder that learns its features is asked for a width; one of fixed features has its own; a pretrained one is given
     weights."""
     known = inspect.signature(ENCODERS.load(name).__init__).parameters
-    if "weights" in known:
+    if "sha256" in known:
         return {"name": name, "weights": tiny_weights(ENCODERS.load(name).modality)}
     return {"name": name, "width": WIDTH} if "width" in known else {"name": name}
 

@@ -242,9 +242,8 @@ def test_a_fit_by_a_learner_goes_through_its_folder(name: str, table: list[dict[
     model = plait.fit(table, ["kind", "price"], learner=name, encoders="classic", out=out, quiet=True)
     assert model.figures["kind"]["accuracy"] == 1.0 and (model.figures["price"]["r2"] or 0) > 0.8
     again = plait.load(out)
-    assert plait.fit(table, "kind", learner={"name": name, **ONE[name]}, encoders="classic", quiet=True).figures[
-        "kind"
-    ]["accuracy"]
+    other = plait.fit(table, "kind", learner={"name": name, **ONE[name]}, encoders="classic", quiet=True)
+    assert other.figures["kind"]["accuracy"] == 1.0
     rows = [{"note": "blue sky"}, {"size": 9.0, "place": "x"}, {}]
     first, second = model.predict(rows), again.predict(rows)
     assert first.equals(second) and list(first.kind)[:2] == ["b", "c"]

@@ -33,8 +33,8 @@ Folds = Sequence[tuple[np.ndarray, np.ndarray]]  # (rows to fit, rows to choose 
 
 
 def joined(streams: Mapping[str, tuple[Tensor, Tensor]], scales: Mapping[str, float], flags: Sequence[str]) -> Tensor:
-    """(B, sum of F), by name: each stream at about unit length times its scale, zero where it is missing; then a number for each of
-    `flags`: 1 where that stream is missing."""
+    """(B, sum of F), by name: each stream at about unit length times its scale, zero where it is missing; then for each of
+    `flags` a number, 1 where that stream is missing."""
     parts = []
     for column, scale in sorted(scales.items()):
         x, present = streams[column]
