@@ -203,7 +203,7 @@ class Pretrained(nn.Module):
         self._pool = about.get("plait_pool") or towers.pool(self.config)
         self.preparation: dict[str, Any] = {
             "kind": "frozen",
-            "version": 1,
+            "version": 2,
             "sha256": sha256,
             "modality": modality,
             "layer": layer,

@@ -1,7 +1,7 @@
 """Folders of media as tables: one folder a class, or media beside a file of metadata; in folders of splits or not.
 
 The convention is that of `imagefolder` and `audiofolder` of Hugging Face datasets
-(https://huggingface.co/docs/datasets/image_dataset): train/tomato/1.png is a row of class tomato that trains; a
+(its page "Create an image dataset"): train/tomato/1.png is a row of class tomato that trains; a
 metadata.csv, .jsonl or .parquet names files, relative to itself, in `file_name` and in columns ending in `_file_name`.
 """
 

@@ -149,4 +149,4 @@ def _from_hub(name: str, folder: Path) -> str:
             f"{name} cannot be fetched from the hub: {type(error).__name__}: {str(error).splitlines()[0]}"
         ) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    return f"huggingface.co/{name}"
+    return f"{name} of the hub"
