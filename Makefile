@@ -1,5 +1,5 @@
 # make demo   the main job on real data          make test   everything, as CI runs it
-# make quick  unit tests, under two minutes      make lint   ruff and mypy      make bench  the loop against bare PyTorch
+# make quick  unit tests, three minutes          make lint   ruff and mypy      make bench  the loop against bare PyTorch
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
