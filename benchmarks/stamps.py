@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*")
     parser.add_argument("--only", nargs="*", help="subsets, as column+column")
     parser.add_argument("--encoders", default="scratch", help="scratch, classic, or pretrained")
-    parser.add_argument("--learner", help="in place of fusion and heads")
+    parser.add_argument("--learner", help="in place of fusion and heads: NAME:option=value,…")
     parser.add_argument("--fusion", default="average")
     parser.add_argument("--training", type=json.loads, default={})
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -162,6 +162,7 @@ def main() -> None:
     given = parser.parse_args()
 
     from plait.samples import stamps
+    from plait.spec import parse
 
     if not given.table.exists():
         stamps.build(given.table.parent)
@@ -180,7 +181,7 @@ def main() -> None:
             "seed": seed,
             "fold": fold,
             "encoders": given.encoders,
-            "learner": given.learner,
+            "learner": parse(given.learner) if given.learner else None,
             "fusion": given.fusion,
             "training": given.training,
         }
