@@ -539,13 +539,14 @@ def test_a_classic_fusion_is_its_formula(name: str) -> None:
 
 @pytest.mark.parametrize("columns", [NAMES[:1], NAMES[:3], NAMES], ids=len)
 @pytest.mark.parametrize("name", DECISION)
-def test_decision_weights_sum_to_one_over_the_streams_present(name: str, columns: list[str]) -> None:
+def test_decision_weights_are_of_the_streams_present(name: str, columns: list[str]) -> None:
     fusion: Decision = FUSIONS.build({"name": name}, columns=columns, width=WIDTH)
     present = {c: s.mask.any(1) for c, s in streams_of(columns).items()}
     found = fusion(present)
     assert found.keys() == present.keys()
     total = torch.stack(list(found.values())).sum(0)
-    assert same(total, torch.stack(list(present.values())).any(0).float(), atol=1e-6)
+    if fusion.rule == "sum":
+        assert same(total, torch.stack(list(present.values())).any(0).float(), atol=1e-6)
     assert all((found[c][~present[c]] == 0).all() and (found[c] >= 0).all() for c in columns)
     again = fusion(dict(reversed(present.items())))
     assert all(same(again[c], found[c], atol=1e-6) for c in columns)

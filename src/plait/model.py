@@ -132,13 +132,23 @@ class FeatureLevel(nn.Module):
         return pooling.mean(self.fuse(streams))
 
     def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
-        fused = self.fuse(streams)
-        outputs = {t: head(fused) for t, head in self.heads.items()}
-        losses = {}
-        for target, y in targets.items():
-            head = self.heads[target]
-            losses[target] = head.loss(outputs[target], y) + PRIOR * head.loss(head(nothing(self.null, len(y))), y)
+        each = self._members(self.fuse(streams))
+        outputs, losses = {}, {}
+        for target, head in self.heads.items():
+            own = [head(tokens) for tokens in each]
+            share = own[0].new_full((len(own[0]),), 1 / len(own), dtype=torch.float32)
+            outputs[target] = own[0] if len(own) == 1 else head.mix(own, [share] * len(own))
+            if target in targets:
+                y = targets[target]
+                loss = torch.stack([head.loss(o, y) for o in own]).mean(0)
+                losses[target] = loss + PRIOR * head.loss(head(nothing(self.null, len(y))), y)
         return outputs, losses
+
+    def _members(self, fused: Tokens) -> list[Tokens]:
+        """The tokens that heads answer: all at once, or each member of an ensemble by itself."""
+        if self.fusion.members == 1:
+            return [fused]
+        return [Tokens(fused.x[:, k : k + 1], fused.mask.any(1, keepdim=True)) for k in range(fused.x.shape[1])]
 
 
 class DecisionLevel(nn.Module):
@@ -153,6 +163,7 @@ class DecisionLevel(nn.Module):
         self.each = Named({c: Named(heads()) for c in columns})
         self.heads = Named(heads())
         self.null = nn.Parameter(torch.zeros(width))
+        self.learns = any(p.requires_grad for p in fusion.parameters())
 
     def weights(self) -> dict[str, float] | None:
         return self.fusion.weights()
@@ -160,6 +171,8 @@ class DecisionLevel(nn.Module):
     def embedding(self, streams: dict[str, Tokens]) -> Tensor:
         """(B, width): the mean of the streams' means, each counting as the fusion says."""
         weight = self.fusion({c: s.mask.any(1) for c, s in streams.items()})
+        total = torch.stack(list(weight.values())).sum(0).clamp_min(1e-6)
+        weight = {c: w / total for c, w in weight.items()}
         return torch.stack([pooling.mean(s) * weight[c][:, None] for c, s in streams.items()]).sum(0)
 
     def forward(self, streams: dict[str, Tokens], targets: dict[str, Tensor]) -> tuple[Outputs, Outputs]:
@@ -170,10 +183,24 @@ class DecisionLevel(nn.Module):
         for target, prior in self.heads.items():
             own = {c: self.each[c][target](streams[c]) for c in self.each}
             default = prior(nothing(self.null, len(some)))
-            outputs[target] = prior.mix([*own.values(), default], [*(weight[c] for c in own), (~some).float()])
+            joint = self._joint(prior, own, weight, default, some)
+            outputs[target] = joint
             if target in targets:
                 y = targets[target]
                 losses[target] = prior.loss(default, y) + sum(
                     self.each[c][target].loss(own[c], y) * present[c] for c in own
                 )
+                if self.learns:
+                    apart = {c: o.detach() for c, o in own.items()}
+                    losses[target] = losses[target] + prior.loss(
+                        self._joint(prior, apart, weight, default.detach(), some), y
+                    )
         return outputs, losses
+
+    def _joint(
+        self, head: Head, own: Outputs, weight: dict[str, Tensor], default: Tensor, some: Tensor
+    ) -> Tensor:
+        """The answer of all streams together, and of none where none is there."""
+        if self.fusion.rule == "product":
+            return head.multiply(list(own.values()), [weight[c] for c in own], default)
+        return head.mix([*own.values(), default], [*(weight[c] for c in own), (~some).float()])

@@ -15,6 +15,7 @@ class Fusion(nn.Module, ABC):
     The order of the columns does not matter: parameters belong to names."""
 
     level: ClassVar[str] = "feature"
+    members: int = 1  # K: each of the K tokens it gives is a model of its own; heads answer each, and their answers are averaged
 
     @abstractmethod
     def forward(self, streams: dict[str, Tokens]) -> Tokens:
@@ -30,10 +31,12 @@ class Decision(nn.Module, ABC):
     """How much each stream's own answer counts in each row. Takes `columns`, keyword-only."""
 
     level: ClassVar[str] = "decision"
+    rule: ClassVar[str] = "sum"  # answers are averaged ("sum"), or multiplied as independent evidence ("product")
 
     @abstractmethod
     def forward(self, present: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{column: (B,) bool} -> {column: (B,) weight}, zero where absent, summing to 1 where anything is present."""
+        """{column: (B,) bool} -> {column: (B,) weight}, zero where absent. Under the rule "sum" they sum to 1 where anything is
+        present. Trained by the loss of the joint answer, through which nothing reaches the streams."""
 
     @abstractmethod
     def weights(self) -> dict[str, float] | None:

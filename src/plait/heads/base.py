@@ -51,6 +51,11 @@ class Head(nn.Module, ABC):
         """One output from several, each with a weight (B,) a row: the mean of the answers."""
 
     @abstractmethod
+    def multiply(self, outputs: Sequence[Tensor], weights: Sequence[Tensor], prior: Tensor) -> Tensor:
+        """One output from several that are independent evidence, each with a weight (B,) a row: how far it moves `prior`, the
+        output of knowing nothing (B, ...)."""
+
+    @abstractmethod
     def answer(self, output: Tensor) -> Tensor:
         """Probabilities (B, C), or values (B,)."""
 

@@ -11,15 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from plait import metrics
-from plait.errors import TableError
+from plait.errors import PlaitError, TableError
 from plait.heads.base import Head
 from plait.nn.linear import Task
 from plait.nn.pooling import AttentionPool
 from plait.types import Tokens
 
+TINY = 1e-6  # 0 to a power below 1 has no gradient
+
 
 class LabelsHead(Head):
-    """Binary cross-entropy for each of `classes`. Output: logits (B, C). A label is said at probability one half."""
+    """Binary cross-entropy for each of `classes`. `gamma`: times (1 - p)^gamma, p being the probability of the truth, so that
+    what is known already counts less (focal loss; Lin et al. 2017); 0: as it is. Output: logits (B, C). A label is said at
+    probability one half."""
 
     modality: ClassVar[str] = "labels"
     metrics: ClassVar[tuple[str, ...]] = (
@@ -34,8 +38,11 @@ class LabelsHead(Head):
         "log_loss",
     )
 
-    def __init__(self, *, width: int, classes: list[str], dropout: float = 0.2) -> None:
+    def __init__(self, *, width: int, classes: list[str], gamma: float = 0.0, dropout: float = 0.2) -> None:
         super().__init__()
+        if not gamma >= 0:
+            raise PlaitError(f"Head 'labels': found gamma={gamma!r}; expected a number from 0.")
+        self.gamma = gamma
         self.names = list(classes)
         self.places = {c: i for i, c in enumerate(classes)}
         self.pool = AttentionPool(width)
@@ -67,12 +74,17 @@ class LabelsHead(Head):
         return self.out(self.pool(tokens))  # type: ignore[no-any-return]
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        loss = F.binary_cross_entropy_with_logits(output.float(), target.nan_to_num(), reduction="none").mean(-1)
-        return loss * self.known(target)
+        loss = F.binary_cross_entropy_with_logits(output.float(), target.nan_to_num(), reduction="none")
+        if self.gamma:  # the loss is -log p
+            loss = loss * (-(-loss).expm1()).clamp_min(TINY) ** self.gamma
+        return loss.mean(-1) * self.known(target)
 
     def mix(self, outputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
         mean = sum(o.float().sigmoid() * w[:, None] for o, w in zip(outputs, weights))
         return torch.as_tensor(mean).clamp(1e-6, 1 - 1e-6).logit()
+
+    def multiply(self, outputs: Sequence[Tensor], weights: Sequence[Tensor], prior: Tensor) -> Tensor:
+        return prior.float() + sum(w[:, None] * (o.float() - prior.float()) for o, w in zip(outputs, weights))
 
     def answer(self, output: Tensor) -> Tensor:
         return output.float().sigmoid()
