@@ -25,9 +25,10 @@ from plait.objectives.supervised import Supervised
 from plait.predictor import assemble
 from plait.preparation import Dataset, prepare, read_cells, read_labels
 from plait.progress import Progress
-from plait.training.loop import train, vary
+from plait.training.loop import train
 from plait.training.options import Options
 from plait.training.schedule import order, rate
+from plait.training.step import vary
 
 COLUMNS = ["image", "text_en", "speech_fr"]
 

@@ -152,7 +152,7 @@ def command(
     places: dict[str, tuple[Any, str, Callable[..., bool]]] = {
         "step": (loop._Run, "advance", lambda run, state, *_: state.step == 7),
         "save": (files, "_write", lambda path, *_: "step-000000010" in str(path)),
-        "validation": (loop, "_validate", lambda *_: (Path(out).parent / "m.run/step-000000009").exists()),
+        "validation": (loop, "validate", lambda *_: (Path(out).parent / "m.run/step-000000009").exists()),
         "judging": (plait.fitting, "evaluate", lambda *_, **__: True),
     }
     for name in filter(None, phase.split("+")):

@@ -20,9 +20,12 @@ from torch import Tensor, nn
 from plait import files, moves
 from plait.errors import DataChangedError, ModelFormatError, OutputError
 from plait.training.identity import Identity
+from plait.training.optimizers import Optimizers
 
 KEPT = 2
-SHARES = 4  # a checkpoint holds the weights, their two moments, and the best weights so far
+COPIES = (
+    4  # a checkpoint holds the weights, their two moments, and the best weights so far; Options.copies knows of more
+)
 
 
 @dataclass
@@ -87,10 +90,10 @@ class Checkpoints:
             )
 
     @staticmethod
-    def check_room(folder: Path, model: nn.Module) -> None:
+    def check_room(folder: Path, model: nn.Module, *, copies: int = COPIES) -> None:
         """Raises DiskFullError when there is no space for the checkpoints of this model: those that are kept, and the
-        one that is being written."""
-        size = SHARES * sum(v.numel() * v.element_size() for v in model.state_dict().values())
+        one that is being written. `copies`: how many times a checkpoint holds the weights."""
+        size = copies * sum(v.numel() * v.element_size() for v in model.state_dict().values())
         there = len(list(folder.glob("step-*")))
         files.check_room(folder, size * max(1, KEPT + 1 - there), what="The checkpoints of this run")
 
@@ -144,7 +147,7 @@ def _another(folder: Path, options: list[str]) -> DataChangedError:
     )
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: Optimizers, names: dict[Tensor, str]) -> dict[str, Tensor]:
     """The state of an optimizer by the names of its parameters."""
     return {
         f"{names[p]}|{key}": value
@@ -154,7 +157,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
+def restore_optimizer(optimizer: Optimizers, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
     """The state that `optimizer_tensors` gave, back in place."""
     by_name = {n: p for p, n in names.items()}
     for key, value in tensors.items():
@@ -162,4 +165,4 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
         parameter = by_name[name]
         # Laid out in memory as the parameter is: the fused optimizer walks both side by side.
         laid_out = value if field == "step" else torch.empty_like(parameter).copy_(value)
-        optimizer.state[parameter][field] = laid_out
+        optimizer.holder(parameter).state[parameter][field] = laid_out

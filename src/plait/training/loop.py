@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,18 +14,21 @@ import torch
 from torch import Tensor
 
 from plait.errors import OutputError, TrainingError
-from plait.inference import answers
-from plait.metrics import LOWER_IS_BETTER
 from plait.model import Model
-from plait.nn import rows as batches
 from plait.objectives.base import Objective
 from plait.preparation import Dataset
 from plait.progress import Bar, Progress
+from plait.training import optimizers
+from plait.training.averages import Soup, Weights, copied, moved
 from plait.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
+from plait.training.curriculum import row_lengths
+from plait.training.initial import initialise
 from plait.training.options import Options
 from plait.training.prefetch import prefetch
-from plait.training.schedule import order, rate, step_seed
+from plait.training.schedule import order, planned, step_seed
 from plait.training.signals import Stop
+from plait.training.step import accelerator_for, gradient
+from plait.training.validation import validate
 from plait.types import Batch
 
 SAVE_SECONDS = 60.0
@@ -76,9 +81,11 @@ def train(
     save_seconds: float = SAVE_SECONDS,
 ) -> State:
     """Trains the model in place and leaves the weights of its best epoch in it. `deadline`: a time.monotonic(). With a
-    deadline or after Ctrl-C the run stops early, with the best weights so far; after SIGTERM it ends with a checkpoint."""
+    deadline or after Ctrl-C the run stops early, with the best weights so far; after SIGTERM it ends with a checkpoint.
+    Raises PlaitError where the options ask for what the model, torch or the rows do not have."""
+    options.check(valid=len(valid_rows))
     stop = stop or Stop()
-    accelerator, precision = _accelerator(options.precision)
+    accelerator, precision = accelerator_for(options.precision)
     model.to(accelerator.device)
     data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
     run = _Run(
@@ -90,10 +97,11 @@ def train(
         checkpoints,
         seed=seed,
         stop=stop,
-        steps=-(-len(train_rows) // options.batch_size),
+        steps=-(-len(train_rows) // options.step_rows),
         epochs=options.epochs_for(len(train_rows)),
     )
-    patience = options.patience or max(5, run.epochs // 3)
+    patience = options.patience_for(run.epochs)
+    lengths = row_lengths(data, train_rows) if options.curriculum else None
     state = run.resume()
     if state.step:
         progress.say(f"Going on from step {state.step} of {run.epochs * run.steps}.")
@@ -107,7 +115,8 @@ def train(
             for epoch in range(len(state.history), run.epochs):
                 if state.stopped:
                     break
-                rows = np.array_split(order(train_rows, seed=seed, epoch=epoch), run.steps)
+                short = lengths if epoch < options.curriculum * run.epochs else None
+                rows = np.array_split(order(train_rows, seed=seed, epoch=epoch, lengths=short), run.steps)
                 cut = run.epoch(state, rows[state.step - epoch * run.steps :], deadline, save_seconds, advance)
                 run.end_epoch(state, epoch, valid_rows, patience)
                 if not cut or state.step % run.steps == 0:
@@ -118,10 +127,12 @@ def train(
                 ):
                     progress.say(f"  epoch {epoch + 1}/{run.epochs}: {_note(state, state.speeds[-1].rows_per_second)}")
         except SystemExit:  # SIGTERM
+            run.settle()
             if state.stopped not in CUT and state.step >= len(state.history) * run.steps:  # not a half epoch judged
                 run.save(state, every=0)
             progress.say(f"Terminated after step {state.step}. Call again with the same arguments to go on.")
             raise
+    run.stir(state, valid_rows, progress)
     run.keep_best()
     model.eval()
     return state
@@ -147,10 +158,13 @@ class _Run:
         self.stop = stop
         self.accelerator, self.model, self.objective, self.data = accelerator, model, objective, data
         self.options, self.checkpoints, self.seed, self.steps, self.epochs = options, checkpoints, seed, steps, epochs
-        self.optimizer = _optimizer(model, options)
+        self.optimizer = optimizers.build(model, options)
         self.wrapped = accelerator.prepare_model(model)
         self.names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
-        self.best: dict[str, Tensor] = {}
+        self.best: Weights = {}
+        self.average: Weights = {}  # of the weights over steps, where it is asked for
+        self.own: Weights = {}  # of the model, while it holds an average
+        self.soup = Soup(options.soup)
         self.saved = time.monotonic()
 
     def epoch(
@@ -160,9 +174,9 @@ class _Run:
         checkpoint from which a run without limit goes on, before the half epoch is judged."""
         speed = Speed()
         state.speeds.append(speed)
-        for batch, rows, wait in prefetch(self.data, todo):
+        for parts, rows, wait in prefetch(self.data, todo, size=self.options.batch_size):
             with self.stop.held():
-                self.advance(state, batch, rows)
+                self.advance(state, parts, rows)
             speed.count(len(rows), wait)
             bar.advance(note=_note(state, speed.rows_per_second))
             late = deadline is not None and time.monotonic() > deadline
@@ -174,21 +188,20 @@ class _Run:
                 self.save(state, every=save_seconds)
         return None
 
-    def advance(self, state: State, batch: Batch, rows: np.ndarray) -> None:
+    def advance(self, state: State, parts: list[Batch], rows: np.ndarray) -> None:
         """One step. Every random draw in it follows from the seed and the step."""
         torch.manual_seed(step_seed(self.seed, state.step))
-        options = self.options
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate(state.step, self.epochs * self.steps, peak=options.learning_rate, warmup=options.warmup)
-        batch = vary(self.model, _moved(batch, self.accelerator.device), options.modality_dropout)
-        with self.accelerator.autocast():
-            losses = self.objective(self.wrapped(batch))
-        total = torch.stack(list(losses.values())).sum()
-        self.accelerator.backward(total)
+        options, scores = self.options, [entry["score"] for entry in state.history]
+        rate = planned(options, state.step, steps=self.steps, epochs=self.epochs, scores=scores)
+        total = gradient(
+            self.accelerator, self.wrapped, self.model, self.objective, parts, dropout=options.modality_dropout
+        )
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), options.clip)
         state.losses.append(_finite(total, norm, state.step, rows))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.step(rate)
+        self.optimizer.zero_grad()
+        if options.ema:
+            moved(self.average, self.model, decay=options.ema, step=state.step)
         state.step += 1
 
     def end_epoch(self, state: State, epoch: int, valid_rows: np.ndarray, patience: int) -> None:
@@ -199,7 +212,7 @@ class _Run:
         entry = {
             "epoch": epoch,
             "loss": float(np.mean(state.losses)) if state.losses else None,
-            **_validate(self.model, self.data, valid_rows, self.options),
+            **self.judged(valid_rows),
         }
         with self.stop.held():
             state.losses = []
@@ -207,22 +220,69 @@ class _Run:
             if entry["score"] is None or entry["score"] >= state.best_score - entry["slack"]:
                 state.best_score = -np.inf if entry["score"] is None else max(state.best_score, entry["score"])
                 state.best_epoch = epoch
-                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+                self.best = copied(self.model, self.average)
+            if self.options.soup:
+                self.soup.offer(epoch, copied(self.model), [e["score"] for e in state.history])
             if valid_rows.size and epoch - state.best_epoch >= patience and not state.stopped:
                 state.stopped = f"no better {entry['watched']} for {patience} epochs"
+
+    def judged(self, valid_rows: np.ndarray) -> dict[str, Any]:
+        """What the validation rows say of the weights, or of their average, where it is what is kept."""
+        with self.holding(self.average):
+            return validate(self.model, self.data, valid_rows, self.options)
+
+    @contextmanager
+    def holding(self, weights: Weights) -> Iterator[None]:
+        """In this block the model has these weights; none: its own."""
+        if not weights:
+            yield
+            return
+        self.own = copied(self.model)
+        try:
+            self.model.load_state_dict(weights)
+            yield
+        finally:
+            self.settle()
+
+    def settle(self) -> None:
+        """The model's own weights, back in place. Once more after SIGTERM, which may have cut it short."""
+        if self.own:
+            self.model.load_state_dict(self.own)
+            self.own = {}
+
+    def stir(self, state: State, valid_rows: np.ndarray, progress: Progress) -> None:
+        """The soup of the best epochs, kept where the validation rows find it as good as the best epoch. The last entry of
+        the history says so. It follows from the checkpoint alone."""
+        if len(self.soup.held) < 2:
+            return
+        soup = self.soup.mean()
+        with self.holding(soup):
+            found = validate(self.model, self.data, valid_rows, self.options)
+        kept = found["score"] is None or found["score"] >= state.best_score - found["slack"]
+        epochs = list(self.soup.held)
+        state.history[-1] = {**state.history[-1], "soup": {"epochs": epochs, "score": found["score"], "kept": kept}}
+        names = ", ".join(str(e + 1) for e in epochs)
+        progress.say(f"The mean of the weights after epochs {names} is {'kept' if kept else 'no better: not kept'}.")
+        if kept:
+            self.best = soup
 
     def resume(self) -> State:
         """Where the last checkpoint stands. Written with other data, it stands at the beginning of its epoch, with
         nothing judged yet."""
         found = self.checkpoints.latest() if self.checkpoints else None
         if found is None:
+            initialise(self.model, self.options.init, seed=self.seed)
+            self.average = copied(self.model) if self.options.ema else {}
             return State()
         self.model.load_state_dict(found.tensors["model"])
+        device = self.accelerator.device
+        self.average = {k: v.to(device) for k, v in found.tensors.get("average", {}).items()}
         restore_optimizer(self.optimizer, self.names, found.tensors["optimizer"])
         score = found.state["best_score"]
         state = State(**{**found.state, "best_score": -np.inf if score is None else score})
         if found.same_data:
             self.best = found.tensors.get("best", {})
+            self.soup.restore(found.tensors)
             return state
         done = len(state.history)
         return State(step=done * self.steps, best_epoch=done - 1, history=state.history)
@@ -238,8 +298,9 @@ class _Run:
         if self.checkpoints is None:
             return
         tensors = {"model": weights, "optimizer": optimizer_tensors(self.optimizer, self.names)}
-        if self.best:
-            tensors["best"] = self.best
+        tensors |= {"best": self.best} if self.best else {}
+        tensors |= {"average": self.average} if self.average else {}
+        tensors |= self.soup.tensors()
         score = state.best_score if np.isfinite(state.best_score) else None
         kept = {k: v for k, v in vars(state).items() if k != "speeds"}
         with self.stop.held():
@@ -252,82 +313,6 @@ class _Run:
     def keep_best(self) -> None:
         if self.best:
             self.model.load_state_dict(self.best)
-
-
-def vary(model: Model, batch: Batch, dropout: float) -> Batch:
-    """A training batch: each column augmented, and present cells hidden with chance `dropout` (modality dropout; Neverova
-    et al. 2016). A row that would be hidden altogether is shown whole."""
-    inputs = batch["inputs"]
-    first = next(iter(inputs.values()))
-    size, device = len(first[_mark(first)]), first[_mark(first)].device
-    keep = torch.rand(len(inputs), size, device=device) >= dropout
-    here = torch.stack([i[_mark(i)] > 0 for i in inputs.values()])
-    keep = keep | ~(keep & here).any(0)
-    varied = {c: model.encoders[c].augment(batches.drop(i, keep[n])) for n, (c, i) in enumerate(inputs.items())}
-    return {**batch, "inputs": varied}
-
-
-def _mark(inputs: dict[str, Tensor]) -> str:
-    return "present" if "present" in inputs else "lengths"
-
-
-def _validate(model: Model, data: Dataset, rows: np.ndarray, options: Options) -> dict[str, Any]:
-    """Metrics of every target over the validation rows, the score that early stopping watches (higher is better), and
-    how much of it is chance: one standard error, as of a share of so many rows."""
-    if not rows.size:
-        return {"score": None, "slack": 0.0, "watched": None}
-    found = next(iter(answers(model, data, rows).values()))
-    figures: dict[str, dict[str, float | None]] = {}
-    shares, sizes = [], {}
-    for target, answer in found.items():
-        head = model.heads[target]
-        known = head.known(data.targets[target][rows]).cpu().numpy()
-        if not known.any():
-            continue
-        labels = data.targets[target][rows].cpu().numpy()[known]
-        judged = head.judge(answer[known], labels, np.ones((1, int(known.sum()))))
-        figures[target] = {name: float(v[0]) if np.isfinite(v[0]) else None for name, v in judged.items()}
-        shares.append(head.share(figures[target]))
-        sizes[target] = int(known.sum())
-    if not figures:
-        return {"score": None, "slack": 0.0, "watched": None, "valid": figures}
-    target, first = next(iter(figures.items()))
-    watched = options.metric or model.heads[target].metrics[0]
-    value = first.get(watched)
-    if len(figures) > 1 or value is None:
-        loss = float(np.mean(shares))
-        return {"score": -loss if np.isfinite(loss) else None, "slack": 0.0, "watched": "loss", "valid": figures}
-    lower = watched in LOWER_IS_BETTER
-    slack = 0.0 if lower else float(np.sqrt(max(0.0, value * (1 - value)) / sizes[target]))
-    return {"score": -value if lower else value, "slack": slack, "watched": watched, "valid": figures}
-
-
-def _accelerator(precision: str) -> tuple[Any, str]:
-    """accelerate's handle on devices, and the precision it computes in. bf16 is chosen by what the chip can do."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState, GradientState, PartialState
-
-    for shared in (AcceleratorState, GradientState, PartialState):
-        shared._reset_state()  # a second fit in one process may choose another precision
-    if precision == "auto":
-        able = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
-        precision = "bf16" if able else "fp32"
-    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no"), precision
-
-
-def _optimizer(model: Model, options: Options) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); biases, norms and single vectors are not decayed."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": options.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return {
-        "inputs": {c: {k: t.to(device, non_blocking=True) for k, t in i.items()} for c, i in batch["inputs"].items()},
-        "targets": batch["targets"],
-    }
 
 
 def _finite(total: Tensor, norm: Tensor, step: int, rows: np.ndarray) -> float:

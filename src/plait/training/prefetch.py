@@ -14,8 +14,9 @@ from plait.preparation import Dataset
 from plait.types import Batch
 
 
-def prefetch(data: Dataset, todo: list[np.ndarray]) -> Iterator[tuple[Batch, np.ndarray, float]]:
-    """Batches, the next ones being put together in a thread; with the seconds each was waited for."""
+def prefetch(data: Dataset, todo: list[np.ndarray], *, size: int) -> Iterator[tuple[list[Batch], np.ndarray, float]]:
+    """For the rows of each step its batches, of at most `size` rows, the next ones being put together in a thread; with the
+    seconds each step was waited for."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=2)
     stop = threading.Event()
 
@@ -29,7 +30,7 @@ def prefetch(data: Dataset, todo: list[np.ndarray]) -> Iterator[tuple[Batch, np.
     def work() -> None:
         try:
             for rows in todo:
-                put((data.batch(rows), rows))
+                put(([data.batch(part) for part in np.array_split(rows, -(-len(rows) // size))], rows))
             put(None)
         except BaseException as error:  # handed over to the loop
             put(error)
