@@ -7,17 +7,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
-from plait.nn import pretrained
+from plait.nn import pretrained, tuned
 from plait.nn.processing import Sounds
 from plait.types import Inputs, Prepared, Tokens, Wave
 
+SECONDS = 30.0
+
 
 class AudioPretrained(Encoder):
-    """Sound -> one token (B, 1, D), the mean over a network's hidden states, or with `tokens` all of them. The network is not
-    trained: it is run once over each sound, as long as that is (Whisper without its padding to 30 s), and what it says is
-    kept. Longer sounds are cut in windows of `seconds`. `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a
-    folder as transformers saves it. `layer`: "last", a number, or "mix": all with learned weights, which is often best for
-    speech (Yang et al. 2021; nn/pretrained.py)."""
+    """Sound -> one token (B, 1, D), the mean over a network's hidden states, or with `tokens` all of them. A frozen
+    network is run once over each sound, as long as that is (Whisper without its padding to 30 s), and what it says is kept; a
+    tuned one is trained with the rest, from the spectrum or wave it takes, sounds of one length together. Longer sounds are
+    cut in windows of `seconds`. `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as
+    transformers saves it. `layer`: "last", a number, or "mix": all with learned weights, which is often best for
+    speech (Yang et al. 2021; nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with
+    `layer_decay`; `checkpointing` (nn/tuned.py)."""
 
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True
@@ -31,23 +35,43 @@ class AudioPretrained(Encoder):
         processing: str,
         layer: int | str = "last",
         tokens: bool = False,
-        seconds: float = 30.0,
+        tune: str = "frozen",
+        rank: int = 8,
+        layer_decay: float = 0.9,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        self.pretrained = pretrained.Pretrained(
-            modality="audio", weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens
+        how = json.loads(processing)
+        self.sounds = Sounds(how, seconds=min(how.pop("plait_seconds", SECONDS), 30.0))
+        self.pretrained = tuned.reader(
+            modality="audio",
+            weights=weights,
+            sha256=sha256,
+            config=config,
+            layer=layer,
+            tokens=tokens,
+            tune=tuned.Tune(tune, rank, layer_decay, checkpointing),
+            cells=self.sounds,
         )
-        self.sounds = Sounds(json.loads(processing), seconds=min(seconds, 30.0))
-        self.width, self.reading, self.nets = self.pretrained.width, {}, (self.pretrained.net,)
+        self.width, self.nets, self.starts = self.pretrained.width, self.pretrained.nets, self.pretrained.starts
+        self.rates = {f"pretrained.{name}": rate for name, rate in self.pretrained.rates.items()}
+        self.reading = {}
         self.preparation = {
             **self.pretrained.preparation,
-            "processing": pretrained.digest(processing),
+            "processing": pretrained.digest(pretrained.text_of(how)),
             "seconds": self.sounds.seconds,
         }
 
     @classmethod
-    def learn(cls, cells: Iterable[Wave | None], *, weights: str = "whisper-base") -> dict[str, Any]:
-        return pretrained.facts(weights, "audio")
+    def learn(
+        cls,
+        cells: Iterable[Wave | None],
+        *,
+        weights: str = "whisper-base",
+        tune: str = "frozen",
+        seconds: float = SECONDS,
+    ) -> dict[str, Any]:
+        return pretrained.facts(weights, "audio", tune=tuned.check(tune), seconds=seconds)
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.sounds.parts(cells))

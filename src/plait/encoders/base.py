@@ -17,10 +17,17 @@ class Encoder(nn.Module, ABC):
     modality: ClassVar[str]
     chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once, where that is more than usual
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
+    rates: dict[str, float] = {}  # noqa: RUF012  # own parameter -> factor of the learning rate, 1 where not named
+    starts: tuple[Any, ...] = ()  # its parts whose `begin` is called once before a fit trains it, and never by a load
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens
     preparation: dict[str, Any]  # everything `prepare` depends on, as JSON: equal preparations share their cells
     reading: dict[str, Any]  # keyword arguments of its modality's `read`: what it needs of a cell, as JSON
+
+    def begin(self) -> None:
+        """Called once by a fit, when the model is new: what is trained on takes the weights it begins from."""
+        for part in self.starts:
+            part.begin()
 
     @classmethod
     @abstractmethod

@@ -11,16 +11,18 @@ import torch
 from torch import nn
 
 from plait.encoders.base import Encoder
-from plait.nn import pretrained
+from plait.nn import pretrained, tuned
 from plait.nn.pictures import grid_positions
 from plait.nn.processing import Pictures
 from plait.types import Inputs, Prepared, Tokens
 
 
 class ImagePretrained(Encoder):
-    """Picture -> one token (B, 1, D), or with `tokens` one a place in the picture (B, N, D). The network is not trained: it is
-    run once over each picture, and what it says is kept. `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or
-    a folder as transformers saves it. `layer`: "last", a number, or "mix" (nn/pretrained.py)."""
+    """Picture -> one token (B, 1, D), or with `tokens` one a place in the picture (B, N, D). A frozen network is run
+    once over each picture, and what it says is kept; a tuned one is trained with the rest, from the pixels it takes.
+    `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a
+    number, or "mix" (nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`;
+    `checkpointing` (nn/tuned.py)."""
 
     modality: ClassVar[str] = "image"
     stored: ClassVar[bool] = True
@@ -34,19 +36,33 @@ class ImagePretrained(Encoder):
         processing: str,
         layer: int | str = "last",
         tokens: bool = False,
+        tune: str = "frozen",
+        rank: int = 8,
+        layer_decay: float = 0.9,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        self.pretrained = pretrained.Pretrained(
-            modality="image", weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens
-        )
         self.pictures = Pictures(json.loads(processing))
-        self.width, self.nets = self.pretrained.width, (self.pretrained.net,)
+        self.pretrained = tuned.reader(
+            modality="image",
+            weights=weights,
+            sha256=sha256,
+            config=config,
+            layer=layer,
+            tokens=tokens,
+            tune=tuned.Tune(tune, rank, layer_decay, checkpointing),
+            cells=self.pictures,
+        )
+        self.width, self.nets, self.starts = self.pretrained.width, self.pretrained.nets, self.pretrained.starts
+        self.rates = {f"pretrained.{name}": rate for name, rate in self.pretrained.rates.items()}
         self.reading = {"enough": self.pictures.enough}
         self.preparation = {**self.pretrained.preparation, "processing": pretrained.digest(processing)}
 
     @classmethod
-    def learn(cls, cells: Iterable[np.ndarray | None], *, weights: str = "efficientnet-lite0") -> dict[str, Any]:
-        return pretrained.facts(weights, "image")
+    def learn(
+        cls, cells: Iterable[np.ndarray | None], *, weights: str = "efficientnet-lite0", tune: str = "frozen"
+    ) -> dict[str, Any]:
+        return pretrained.facts(weights, "image", tune=tuned.check(tune))
 
     def prepare(self, cells: Sequence[np.ndarray]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.pictures.parts(cells))

@@ -28,6 +28,7 @@ class ImageSet(Encoder):
         spec = loads(inner)
         self.each: Encoder = ENCODERS.build(spec if width is None else {**spec, "width": width})
         self.width, self.pool, self.nets = self.each.width, pool, self.each.nets
+        self.starts, self.rates = self.each.starts, {f"each.{name}": rate for name, rate in self.each.rates.items()}
         self.reading = {"reading": self.each.reading, "most": most}
         self.preparation = {"kind": "set", "each": self.each.preparation}
 

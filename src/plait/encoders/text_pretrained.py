@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
-from plait.nn import pretrained
+from plait.nn import pretrained, tuned
 from plait.nn.processing import Texts
 from plait.types import Inputs, Prepared, Tokens
 
 
 class TextPretrained(Encoder):
     """Text -> one token (B, 1, D), the mean over a network's hidden states (Reimers & Gurevych 2019), or with `tokens` all of
-    them. The network is not trained: it is run once over each text, and what it says is kept. A text longer than it takes is
-    cut in windows. `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as transformers saves it.
-    `layer`: "last", a number, or "mix" (nn/pretrained.py)."""
+    them. A frozen network is run once over each text, and what it says is kept; a tuned one is trained with the rest, from
+    the numbers of the words. A text longer than it takes is cut in windows. `weights`: a name of `plait weights list`,
+    OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a number, or "mix" (nn/pretrained.py).
+    `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`; `checkpointing` (nn/tuned.py)."""
 
     modality: ClassVar[str] = "text"
     stored: ClassVar[bool] = True
@@ -31,18 +32,33 @@ class TextPretrained(Encoder):
         processing: str,
         layer: int | str = "last",
         tokens: bool = False,
+        tune: str = "frozen",
+        rank: int = 8,
+        layer_decay: float = 0.9,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        self.pretrained = pretrained.Pretrained(
-            modality="text", weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens
-        )
         self.texts = Texts(json.loads(processing))
-        self.width, self.reading, self.nets = self.pretrained.width, {}, (self.pretrained.net,)
+        self.pretrained = tuned.reader(
+            modality="text",
+            weights=weights,
+            sha256=sha256,
+            config=config,
+            layer=layer,
+            tokens=tokens,
+            tune=tuned.Tune(tune, rank, layer_decay, checkpointing),
+            cells=self.texts,
+        )
+        self.width, self.nets, self.starts = self.pretrained.width, self.pretrained.nets, self.pretrained.starts
+        self.rates = {f"pretrained.{name}": rate for name, rate in self.pretrained.rates.items()}
+        self.reading = {}
         self.preparation = {**self.pretrained.preparation, "processing": pretrained.digest(processing)}
 
     @classmethod
-    def learn(cls, cells: Iterable[str | None], *, weights: str = "all-MiniLM-L6-v2") -> dict[str, Any]:
-        return pretrained.facts(weights, "text")
+    def learn(
+        cls, cells: Iterable[str | None], *, weights: str = "all-MiniLM-L6-v2", tune: str = "frozen"
+    ) -> dict[str, Any]:
+        return pretrained.facts(weights, "text", tune=tuned.check(tune))
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.texts.parts(cells))

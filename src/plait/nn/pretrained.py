@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from plait.errors import PlaitError
-from plait.nn import rows, towers
-from plait.nn.processing import Part
+from plait.nn import lora, rows, towers
+from plait.nn.processing import LARGEST, Part
 from plait.optional import need
 from plait.types import Inputs, Prepared, Tokens
 from plait.weights.fetch import sha256
@@ -27,15 +28,14 @@ HELD = 4  # networks kept in memory
 LENGTH = 512  # tokens of a text at once, where its weights do not say
 BEHIND = ("roberta", "camembert", "mpnet", "longformer", "data2vec-text", "clap_text")
 UNMASKED = {"fnet"}  # networks that cannot be told what is padding: their texts are not padded
-LARGEST = 60_000.0  # what a number of 16 bits holds
 
 _HELD: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
 _LOCK = threading.Lock()
 
 
-def facts(name: str, modality: str) -> dict[str, Any]:
-    """What a model keeps of weights beside their tensors: name, hash, config, and how cells are made ready for them. Raises
-    FetchError, UnknownNameError."""
+def facts(name: str, modality: str, *, tune: str = "frozen", **options: float) -> dict[str, Any]:
+    """What a model keeps of weights beside their tensors: name, hash, config, and how cells are made ready for them, with
+    `options` of that; for LoRA also the shapes of the layers that are adapted. Raises FetchError, UnknownNameError."""
     found = resolve(name)
     config = towers.tower_config(towers.parse_config((found.folder / "config.json").read_text("utf-8")), modality)
     mark = hashlib.sha256("".join(sha256(p) for p in found.tensors()).encode()).hexdigest()
@@ -62,12 +62,21 @@ def facts(name: str, modality: str) -> dict[str, Any]:
                 f"{found.folder} holds no preprocessor_config.json: how its {modality} is made ready is not known."
             )
     pool = own.get("pool") or _pooling(read("1_Pooling/config.json"))
+    more = {"plait_pool": pool} if pool else {}
+    if tune == "lora":
+        with torch.device("meta"):
+            more["plait_lora"] = lora.targets(towers.build(config, None), config["model_type"])
     return {
         "weights": found.name,
         "sha256": mark,
-        "config": json.dumps({**config, **({"plait_pool": pool} if pool else {})}, sort_keys=True),
-        "processing": json.dumps(processing, sort_keys=True, ensure_ascii=False),
+        "config": json.dumps({**config, **more}, sort_keys=True),
+        "processing": text_of({**processing, **{f"plait_{k}": v for k, v in options.items()}}),
     }
+
+
+def text_of(processing: dict[str, Any]) -> str:
+    """How cells are made ready, as JSON text."""
+    return json.dumps(processing, sort_keys=True, ensure_ascii=False)
 
 
 def _tokenizer(folder: Path) -> str:
@@ -119,7 +128,7 @@ class Net:
 
     def __init__(self, *, weights: str, sha256: str, config: dict[str, Any], modality: str) -> None:
         self.weights, self.sha256, self.modality = weights, sha256, modality
-        self.config = {k: v for k, v in config.items() if k != "plait_pool"}
+        self.config = {k: v for k, v in config.items() if not k.startswith("plait_")}
         self._given: bytes | None = None
         self._own: nn.Module | None = None
 
@@ -130,7 +139,7 @@ class Net:
 
     def give(self, raw: bytes) -> None:
         """The content of that file."""
-        self._given = raw
+        self._given, self._own = raw, None
 
     def raw(self) -> bytes:
         """The same, to be written."""
@@ -139,12 +148,14 @@ class Net:
         return safetensors.torch.save({k: v.contiguous().clone() for k, v in self.module().state_dict().items()})
 
     @torch.inference_mode(False)
-    def module(self) -> nn.Module:
-        """The network. Raises FetchError where its weights are not on this machine, or have changed."""
-        if self._given is not None:
+    def module(self, *, own: bool = False) -> nn.Module:
+        """The network; `own`: not shared with others of the same weights. Raises FetchError where its weights are not on
+        this machine, or have changed."""
+        if own or self._own is not None or self._given is not None:
             with _LOCK:
                 if self._own is None:
-                    self._own = _frozen(self.config, safetensors.torch.load(self._given))
+                    given = self._given
+                    self._own = self.fresh() if given is None else _frozen(self.config, safetensors.torch.load(given))
                 return self._own
         key = (self.sha256, self.modality)
         with _LOCK:
@@ -166,26 +177,36 @@ class Net:
 
 
 def _frozen(config: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
+    return made(config, tensors).requires_grad_(False)
+
+
+def made(config: dict[str, Any], tensors: dict[str, Tensor] | None) -> nn.Module:
+    """The network of a config with these tensors, or without any, in eval mode."""
     with torch.random.fork_rng(devices=[]):  # what the tensors leave out, and no layer needs, is made at random
         torch.manual_seed(0)
-        net = towers.build(config, tensors).requires_grad_(False).eval()
+        net = towers.build(config, tensors).eval()
     for parameter in net.parameters():
         if parameter.ndim == 4:  # convolutions over pictures are twice as fast so
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return net
 
 
-class Pretrained(nn.Module):
-    """Runs a frozen network once over each cell and keeps its hidden states in 16 bits: pooled (L, D), or with `tokens` those
-    of one layer (N, D). `layer`: "last", a number (0 is what goes into the first), or "mix": all, with learned weights (the
-    protocol of SUPERB, Yang et al. 2021)."""
+class Reader(nn.Module, ABC):
+    """A network as an encoder sees it: cells in, tokens out. `layer`: "last", a number (0 is what goes into the first), or
+    "mix": all, with learned weights (the protocol of SUPERB, Yang et al. 2021)."""
+
+    nets: tuple[Net, ...] = ()  # as of an encoder, as are the next four
+    starts: tuple[Any, ...] = ()
+    rates: dict[str, float] = {}  # noqa: RUF012
+    preparation: dict[str, Any]
+    width: int
 
     def __init__(
         self, *, modality: str, weights: str, sha256: str, config: str, layer: int | str, tokens: bool
     ) -> None:
         super().__init__()
-        about = json.loads(config)
-        self.net = Net(weights=weights, sha256=sha256, config=about, modality=modality)
+        self.about = json.loads(config)
+        self.net = Net(weights=weights, sha256=sha256, config=self.about, modality=modality)
         self.config, self.tokens, self.layer = self.net.config, tokens, layer
         self.width, self.states = towers.width(self.config), towers.states(self.config)
         if layer == "mix" and tokens:
@@ -200,64 +221,38 @@ class Pretrained(nn.Module):
             )
         self.mix = nn.Parameter(torch.zeros(self.states)) if layer == "mix" else None
         self.norm = nn.BatchNorm1d(self.width, affine=False, momentum=0.1)
-        self._pool = about.get("plait_pool") or towers.pool(self.config)
-        self.preparation: dict[str, Any] = {
-            "kind": "frozen",
-            "version": 2,
-            "sha256": sha256,
-            "modality": modality,
-            "layer": layer,
-            "tokens": tokens,
-            "pool": self._pool,
-        }
+        self.pool: str = self.about.get("plait_pool") or towers.pool(self.config)
 
-    @torch.inference_mode()
+    @abstractmethod
     def prepare(self, count: int, parts: Iterable[Part]) -> list[Prepared]:
         """`parts` of `count` cells -> what is kept of each."""
-        net = self.net.module()
-        pieces: list[list[tuple[float, np.ndarray]]] = [[] for _ in range(count)]
-        for part in parts:
-            hidden = towers.run(net, self.config, part.inputs)
-            if len(hidden) != self.states or hidden[-1].shape[-1] != self.width:
-                raise PlaitError(
-                    f"{self.net.weights!r} gives {len(hidden)} states {hidden[-1].shape[-1]} wide, its config.json says "
-                    f"{self.states}, {self.width} wide: plait cannot read a network of type {self.config['model_type']!r}."
-                )
-            kept = hidden if self.layer == "mix" else [hidden[-1 if self.layer == "last" else int(self.layer)]]
-            for b, owner in enumerate(part.owners):
-                size = part.counts[b] if part.counts else kept[0].shape[1]
-                begin = part.begins[b] if part.begins else 0.0
-                pieces[owner].append((begin, torch.stack([h[b, :size] for h in kept]).numpy()))
-        return [self._kept([states for _, states in sorted(p, key=lambda piece: piece[0])]) for p in pieces]
 
-    def _kept(self, windows: Sequence[np.ndarray]) -> Prepared:
-        """Windows (L, N, D) of one cell."""
-        if self.tokens:
-            found = np.concatenate([w[0] for w in windows])
-        elif self._pool in ("first", "last"):
-            found = np.mean([w[:, 0 if self._pool == "first" else -1] for w in windows], 0)
-        else:
-            found = sum(w.sum(1) for w in windows) / sum(w.shape[1] for w in windows)
-        return {"states": np.clip(found, -LARGEST, LARGEST).astype(np.float16)}
-
+    @abstractmethod
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
-        if self.tokens:
-            return rows.pad(cells, "states", fill=0.0, shape=(self.width,), dtype=np.float16)
-        return rows.stack(cells, states=np.zeros((self.states if self.layer == "mix" else 1, self.width), np.float16))
+        """A batch, as of an encoder."""
 
+    @abstractmethod
     def forward(self, inputs: Inputs) -> Tokens:
         """(B, N, D), each of the D numbers of mean 0 and variance 1 over the training rows; N is 1 where pooled."""
-        x = inputs["states"].float()
-        if self.tokens:
-            mask = rows.length_mask(inputs["lengths"], x.shape[1])
-        else:
-            mask = inputs["present"][:, None]
-            if self.mix is not None:
-                x = (nn.functional.layer_norm(x, x.shape[-1:]) * self.mix.softmax(0)[:, None]).sum(1, keepdim=True)
+
+    def run(self, net: nn.Module, inputs: dict[str, Tensor]) -> list[Tensor]:
+        """The hidden states (B, N, D) that are kept: of one layer, or for the mix of all."""
+        hidden = towers.run(net, self.config, inputs)
+        if len(hidden) != self.states or hidden[-1].shape[-1] != self.width:
+            raise PlaitError(
+                f"{self.net.weights!r} gives {len(hidden)} states {hidden[-1].shape[-1]} wide, its config.json says "
+                f"{self.states}, {self.width} wide: plait cannot read a network of type {self.config['model_type']!r}."
+            )
+        return hidden if self.layer == "mix" else [hidden[-1 if self.layer == "last" else int(self.layer)]]
+
+    def standard(self, x: Tensor, mask: Tensor) -> Tokens:
+        """Tokens of states: (B, N, D), or pooled (B, L, D) of L layers; with a mask (B, N), N being 1 where pooled."""
+        if self.mix is not None:
+            x = (nn.functional.layer_norm(x, x.shape[-1:]) * self.mix.softmax(0)[:, None]).sum(1, keepdim=True)
         out = torch.zeros_like(x)
         if bool(mask.any()):
             out = out.masked_scatter(mask[..., None], self._normed(x[mask]))
-        elif self.mix is not None:
+        elif x.requires_grad:
             out = out + 0 * x
         return Tokens(out, mask)
 
@@ -268,3 +263,55 @@ class Pretrained(nn.Module):
         mean, var = self.norm.running_mean, self.norm.running_var
         assert mean is not None and var is not None
         return (x - mean) / torch.sqrt(var + self.norm.eps)
+
+
+class Pretrained(Reader):
+    """Runs a frozen network once over each cell and keeps its hidden states in 16 bits: pooled (L, D), or with `tokens` those
+    of one layer (N, D)."""
+
+    def __init__(
+        self, *, modality: str, weights: str, sha256: str, config: str, layer: int | str, tokens: bool
+    ) -> None:
+        super().__init__(modality=modality, weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens)
+        self.nets = (self.net,)
+        self.preparation = {
+            "kind": "frozen",
+            "version": 2,
+            "sha256": sha256,
+            "modality": modality,
+            "layer": layer,
+            "tokens": tokens,
+            "pool": self.pool,
+        }
+
+    @torch.inference_mode()
+    def prepare(self, count: int, parts: Iterable[Part]) -> list[Prepared]:
+        net = self.net.module()
+        pieces: list[list[tuple[float, np.ndarray]]] = [[] for _ in range(count)]
+        for part in parts:
+            kept = self.run(net, part.inputs)
+            for b, owner in enumerate(part.owners):
+                size = part.counts[b] if part.counts else kept[0].shape[1]
+                begin = part.begins[b] if part.begins else 0.0
+                pieces[owner].append((begin, torch.stack([h[b, :size] for h in kept]).numpy()))
+        return [self._kept([states for _, states in sorted(p, key=lambda piece: piece[0])]) for p in pieces]
+
+    def _kept(self, windows: Sequence[np.ndarray]) -> Prepared:
+        """Windows (L, N, D) of one cell."""
+        if self.tokens:
+            found = np.concatenate([w[0] for w in windows])
+        elif self.pool in ("first", "last"):
+            found = np.mean([w[:, 0 if self.pool == "first" else -1] for w in windows], 0)
+        else:
+            found = sum(w.sum(1) for w in windows) / sum(w.shape[1] for w in windows)
+        return {"states": np.clip(found, -LARGEST, LARGEST).astype(np.float16)}
+
+    def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
+        if self.tokens:
+            return rows.pad(cells, "states", fill=0.0, shape=(self.width,), dtype=np.float16)
+        return rows.stack(cells, states=np.zeros((self.states if self.layer == "mix" else 1, self.width), np.float16))
+
+    def forward(self, inputs: Inputs) -> Tokens:
+        x = inputs["states"].float()
+        mask = rows.length_mask(inputs["lengths"], x.shape[1]) if self.tokens else inputs["present"][:, None]
+        return self.standard(x, mask)

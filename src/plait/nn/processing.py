@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ FILLED = 32  # tokens in a batch below which matrix products round otherwise: sm
 PICTURES = 4  # at once: more do not fit in a core's cache
 OBLONG = 32  # times as long as wide: of longer pictures the middle is taken
 BEHIND = 0.5  # seconds of silence after a sound: with it Whisper says nearly what it says with its padding to 30 s
+LARGEST = 60_000.0  # what a number of 16 bits holds
 SHORTEST = 0.1  # seconds; shorter sounds are padded with silence
 
 
@@ -33,6 +34,41 @@ class Part(NamedTuple):
     begins: list[float] | None = None  # where in its cell each row begins; None: nothing of a cell came before
 
 
+class Packing(NamedTuple):
+    """How what a network takes of a cell is kept until the network is run."""
+
+    name: str  # of the input
+    kind: str  # of its numbers
+    masked: bool = False  # rows of several lengths go together, under an attention mask
+    alone: bool = False  # one row of the network's is a whole cell's: cells go one by one
+    longer: bool = False  # CLAP is told which sounds are longer than it takes
+    levels: tuple[list[float], list[float], float] | None = None  # of pixels kept as they were: mean, deviation, factor
+
+    def pack(self, x: Tensor) -> np.ndarray:
+        """Numbers as they are kept."""
+        found = x.float() if x.is_floating_point() else x
+        if self.levels is not None:
+            mean, deviation, factor = (torch.tensor(v)[..., None, None] for v in self.levels)
+            found = ((found * deviation + mean) / factor).round().clamp(0, 255)
+        elif self.kind == "float16":
+            found = found.clamp(-LARGEST, LARGEST)
+        return found.numpy().astype(self.kind)
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """The same as the network takes them."""
+        if self.levels is not None:
+            mean, deviation, factor = (torch.tensor(v, device=x.device)[..., None, None] for v in self.levels)
+            return (x.float() * factor - mean) / deviation
+        return x.float() if x.is_floating_point() else x.long()
+
+
+class Packed(Protocol):
+    """Cells made ready."""
+
+    @property
+    def packing(self) -> Packing: ...
+
+
 class Texts:
     """Text -> tokens of at most `length`; longer ones are cut in windows. `tokenizer`: the JSON text of one."""
 
@@ -40,6 +76,7 @@ class Texts:
         self.length, self._json = int(about["length"]), about["tokenizer"]
         self._step = int(about.get("step", STEP))
         self._fill = about.get("fill")  # the token that fills every window, for networks that look at it too
+        self.packing = Packing("input_ids", "int32", masked=self._fill is None and self._step > 1)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -123,6 +160,19 @@ class Pictures:
             ((square * np.float32(self.about["rescale_factor"]) - mean) / std).transpose(2, 0, 1)
         )
 
+    @cached_property
+    def packing(self) -> Packing:
+        """As bytes, where these weights' pixels are bytes moved and scaled; a picture of noise shows it."""
+        noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        pixels = self.pixels(noise)
+        about = self.about if self._processor is None else self._processor.to_dict()
+        normed, scaled = about.get("do_normalize", True), about.get("do_rescale", True)
+        mean, deviation = (about.get(k) if normed else None for k in ("image_mean", "image_std"))
+        levels = (mean or [0.0] * 3, deviation or [1.0] * 3, float(about.get("rescale_factor") or 1) if scaled else 1.0)
+        found = Packing("pixel_values", "uint8", levels=levels)
+        same = torch.allclose(found.unpack(torch.from_numpy(found.pack(pixels))), pixels, atol=1e-4)
+        return found if same else Packing("pixel_values", "float16")
+
     @property
     def enough(self) -> int:
         """The shorter side in pixels above which a picture may be read with less detail."""
@@ -163,6 +213,10 @@ class Frames:
     def __init__(self, about: dict[str, Any], *, together: int) -> None:
         self.pictures, self.together = Pictures(about), together
 
+    @property
+    def packing(self) -> Packing:
+        return self.pictures.packing
+
     def parts(self, cells: Sequence[Clip]) -> Iterator[Part]:
         for i, clip in enumerate(cells):
             if self.together:
@@ -194,6 +248,13 @@ class Sounds:
         return _made(
             [str(self.about.get("feature_extractor_type") or "Wav2Vec2FeatureExtractor")], self.about, "sounds"
         )
+
+    @cached_property
+    def packing(self) -> Packing:
+        if self.about.get("feature_extractor_type") == "ge2e":
+            return Packing("windows", "float32", alone=True)
+        names = self._extractor.model_input_names
+        return Packing(names[0], "float16", longer="is_longer" in names)
 
     def samples(self, wave: Wave) -> np.ndarray:
         """At the rate of the network; not shorter than a tenth of a second."""

@@ -1,0 +1,123 @@
+"""Several answers to one question made into one: rules, and how their coefficients are learned from answers over held-out rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from plait.nn import linear
+from plait.nn.linear import Folds, Task
+
+RULES = ("mean", "weights", "best", "product", "stack")
+GRID = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # of C, for the rule "stack"
+TINY = 1e-9
+
+
+def log_shares(out: Tensor, kind: str) -> Tensor:
+    """Outputs (..., K) as what rules add up: log probabilities of a category, log odds of labels, numbers as they are."""
+    return out.log_softmax(-1) if kind == "category" else out
+
+
+def joint(out: Tensor, here: Tensor, kind: str, rule: str, coefficients: Sequence[Tensor], prior: Tensor) -> Tensor:
+    """(B, K) from outputs (B, M, K) of M members, present or not (B, M); `prior` (K,), the output of knowing nothing, where
+    none is present. Coefficients by rule: mean [temperature], weights and best [(M,), temperature], product [(M,)], stack
+    [(F, K), (K,)]."""
+    own = log_shares(out, kind)
+    some = here.any(1, keepdim=True)
+    if rule == "product":
+        weight = coefficients[0] * here
+        if kind == "number":  # normal densities of one prior: weight w leaves 1 / (1 + w) of its variance
+            moved = (((1 + weight)[..., None] * own - prior) * here[..., None]).sum(1)
+            return (prior + moved) / (1 + weight.sum(1, keepdim=True))
+        return prior + (weight[..., None] * (own - prior)).sum(1)
+    if rule == "stack":
+        return torch.where(some, features(out, here, kind, prior) @ coefficients[0] + coefficients[1], prior)
+    if rule == "mean":
+        weight = here.to(out.dtype)
+    elif rule == "weights":
+        weight = coefficients[0] * here
+    else:  # the best of those present
+        order = coefficients[0].masked_fill(~here, -torch.inf)
+        weight = F.one_hot(order.argmax(1), here.shape[1]).to(out.dtype) * here
+    weight = weight / weight.sum(1, keepdim=True).clamp_min(TINY)
+    mixed = mixture(own, weight, kind)
+    return torch.where(some, mixed if kind == "number" else mixed / coefficients[-1], prior)
+
+
+def mixture(own: Tensor, weight: Tensor, kind: str) -> Tensor:
+    """(B, K): the mean of answers (B, M, K), each with its weight (B, M); of probabilities as log probabilities or log odds."""
+    if kind == "category":
+        return torch.logsumexp(own + weight.clamp_min(TINY).log()[..., None], 1)
+    if kind == "labels":
+        return (own.sigmoid() * weight[..., None]).sum(1).clamp(1e-6, 1 - 1e-6).logit()
+    return (own * weight[..., None]).sum(1)
+
+
+def features(out: Tensor, here: Tensor, kind: str, prior: Tensor) -> Tensor:
+    """(B, M K + M): how far each member moves the prior, zero where it is absent, and whether it is absent."""
+    moved = (log_shares(out, kind) - prior).clamp(-20, 20) * here[..., None]
+    return torch.cat([moved.flatten(1), (~here).to(out.dtype)], 1)
+
+
+def learn(
+    out: Tensor, here: Tensor, y: Tensor, *, task: Task, rule: str, prior: Tensor, folds: Folds
+) -> list[np.ndarray]:
+    """The coefficients of a rule, from answers (n, M, K) over rows that their members have not learned from."""
+    kind, count = task.kind, out.shape[1]
+    if rule == "stack":
+        x = features(out, here, kind, prior)
+        c = linear.choose(x, y, task, "log", folds, GRID)
+        weight, bias = linear.fit(x, y, task, "log", c)
+        return [weight.numpy(), bias.numpy()]
+
+    def loss(coefficients: Sequence[Tensor]) -> Tensor:
+        return linear.loss(joint(out, here, kind, rule, coefficients, prior), y, task, "log") / len(y)
+
+    if rule == "product":
+        return [_descended(torch.zeros(count), lambda raw: [F.softplus(raw)], loss)[0]]
+    one = torch.ones(1)
+    if rule == "weights":
+        found = _descended(torch.zeros(count), lambda raw: [raw.softmax(0), one], loss)[:1]
+    elif rule == "best":
+        each = [_alone(out[here[:, m], m], y[here[:, m]], task) for m in range(count)]
+        found = [np.array([-v for v in each], np.float32)]
+    else:
+        found = []
+    if kind == "number":
+        return [*found, one.numpy()]
+    fixed = [torch.from_numpy(f) for f in found]
+    return [*found, _descended(torch.zeros(1), lambda raw: [*fixed, raw.exp()], loss)[-1]]
+
+
+def _alone(out: Tensor, y: Tensor, task: Task) -> float:
+    """The mean loss of one member, at its best temperature."""
+    if not len(y):
+        return float("inf")
+    if task.kind == "number":
+        return float(linear.loss(out, y, task, "log")) / len(y)
+    scale = _descended(
+        torch.zeros(1), lambda raw: [raw.exp()], lambda c: linear.loss(out / c[0], y, task, "log") / len(y)
+    )
+    return float(linear.loss(out / torch.from_numpy(scale[0]), y, task, "log")) / len(y)
+
+
+def _descended(
+    start: Tensor, made: Callable[[Tensor], list[Tensor]], loss: Callable[[Sequence[Tensor]], Tensor]
+) -> list[np.ndarray]:
+    """What `made` gives of the raw numbers that have the least loss (L-BFGS)."""
+    with torch.enable_grad():
+        raw = start.clone().requires_grad_(True)
+        solver = torch.optim.LBFGS([raw], max_iter=100, line_search_fn="strong_wolfe", tolerance_change=1e-9)
+
+        def step() -> Tensor:
+            solver.zero_grad()
+            value = loss(made(raw)) + 1e-4 * raw.square().sum()
+            value.backward()
+            return value
+
+        solver.step(step)
+    return [c.detach().numpy().astype(np.float32) for c in made(raw.detach())]
