@@ -1,4 +1,4 @@
-"""plait.compare: many fits on the same rows, side by side. Today: the encoders of each column."""
+"""plait.compare: many fits on the same rows, side by side: every fusion, or the encoders of each column."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ from typing import Any
 from plait.comparing.account import Climb, Judge, about, chosen, column_json, rungs_json, single
 from plait.comparing.advice import column_advice, joint_advice
 from plait.comparing.bench import Bench
+from plait.comparing.contest import Contest
+from plait.comparing.entries import PLAIN, entries, trainable
+from plait.comparing.fusiontext import fusion_advice, fusions_text
 from plait.comparing.rungs import LEARNED, Ladder, Rung, ladder
+from plait.comparing.standing import standing
+from plait.comparing.tasks import tasks, tasks_text
 from plait.comparing.text import rung_line, table_text
 from plait.comparing.trial import run
+from plait.data.ledger import Ledger
 from plait.data.schema import Schema
-from plait.data.table import read_table
+from plait.data.table import Table, read_table
+from plait.encoders import ENCODERS
 from plait.errors import OutputError, PlaitError, unknown
+from plait.fitting import draw_split
+from plait.fusion import DEFAULT as FUSION
 from plait.learners import LEARNERS
+from plait.preparation import read_labels
 from plait.progress import Bar, Progress
 from plait.report.content import plain
 from plait.request import check_metric, read_schema, read_specs, split_options, with_own_split
@@ -31,7 +41,8 @@ Facts = dict[str, Any]
 
 @dataclass
 class Comparison:
-    """What was found, as plain JSON: "columns" with their "rungs", "together" for all columns, "floor" for none."""
+    """What was found, as plain JSON. Of fusions "entries", from the best down, with "advice"; of encoders "columns" with their
+    "rungs", and "together" for all columns; of several targets "tasks"; "floor" for knowing nothing."""
 
     facts: Facts
 
@@ -41,12 +52,11 @@ class Comparison:
 
     def save_html(self, path: str | Path) -> Path:
         """Writes the page, one file that needs nothing else. Raises OutputError."""
-        from plait.comparing.page import comparison_page
-
+        page = _page(self.facts)
         path = Path(path).expanduser()
         part = path.with_name(f".{path.name}.part")
         try:
-            part.write_text(comparison_page(self.facts), encoding="utf-8")
+            part.write_text(page, encoding="utf-8")
             os.replace(part, path)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -54,14 +64,25 @@ class Comparison:
         return path
 
     def __str__(self) -> str:
-        return table_text(self.facts)
+        if "tasks" in self.facts:
+            return tasks_text(self.facts)
+        return fusions_text(self.facts) if "entries" in self.facts else table_text(self.facts)
+
+
+def _page(facts: Facts) -> str:
+    from plait.comparing import fusionpage, page, taskpage
+
+    if "tasks" in facts:
+        return taskpage.task_page(facts)
+    return fusionpage.fusion_page(facts) if "entries" in facts else page.comparison_page(facts)
 
 
 def compare(
     table: Any,
     targets: str | Sequence[str],
     *,
-    encoders: bool = False,
+    fusions: str | Sequence[Spec] = "all",
+    encoders: bool | str | Mapping[str, Spec] = "auto",
     inputs: str | Sequence[str] | Mapping[str, str | None] | None = None,
     modalities: Mapping[str, str] | None = None,
     columns: str | Sequence[str] | None = None,
@@ -69,38 +90,109 @@ def compare(
     split: str | Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     epochs: int | None = None,
-    seeds: int | Sequence[int] = 1,
+    seeds: int | Sequence[int] | None = None,
+    jobs: int | None = None,
+    keep: str | Path | None = None,
     max_bad: float = 0.05,
     base: str | Path | None = None,
     quiet: bool = False,
 ) -> Comparison:
-    """Tries encoders side by side, on the same rows: for each input alone from scratch, every classic one, and every set of
-    pretrained weights that is on this machine; then all inputs together, with the best classic ones and the best
-    pretrained ones. For each the main metric with its interval, and what it costs in time and space.
+    """Which fusion, and is fusion worth it at all? Tries every fusion and every learner side by side, on the same splits of the
+    same prepared streams, beside each input alone: the main metric with its interval, what it costs, and what is left of it
+    when cells are missing.
 
-    table, inputs, modalities, split, training, epochs, max_bad, base: as in plait.fit. targets: one column.
-    encoders: True; what is compared. columns: the inputs that are tried; all when None.
-    learner: what judges encoders with nothing to train.
-    seeds: how many, or which; each draws a split of its own (unless the split is given or by time) and trains anew. With
-        one split, intervals are by bootstrap over its test rows, paired; with several, over splits (Nadeau & Bengio 2003).
+    table, inputs, modalities, split, training, epochs, max_bad, base: as in plait.fit.
+    targets: one column. With several, what each gains or loses by being learned together with the others: alone, and together
+        with their losses weighed by each objective; `fusions` then is the one fusion to take.
+    fusions: "all", or names and specs of fusions and learners. encoders: as in plait.fit; "auto" takes for every column one with
+        nothing to train, pretrained where its weights are on this machine, else classic, so that a trial takes seconds.
+    encoders=True compares encoders instead: for each input alone from scratch, every classic one, and every set of pretrained
+        weights that is on this machine; then all inputs together. Nothing is taken from the cache or left in it then: what
+        preparing costs is measured. learner: what judges encoders with nothing to train.
+    columns: the inputs that take part; all when None.
+    seeds: how many (5; of encoders 1), or which; each draws a split of its own (unless the split is given or by time) and trains
+        anew. With one split, intervals are by bootstrap over its test rows, paired; with several, over splits (Nadeau & Bengio
+        2003). Which differences between fusions are sure is said for all of them together (Holm 1979).
+    jobs: how many trials run at once, one thread each; as many as there are cores when None.
+    keep: a folder that keeps each trial of a fusion as it ends: called again after an interruption, or with more seeds or
+        fusions, only what is not there is run.
 
-    Nothing is taken from the cache or left in it: what preparing costs is measured. Raises PlaitError when the table or an
-    option cannot be used, and when no rung could be tried; a rung that fails is told with its reason, the others go on.
+    Raises PlaitError when the table or an option cannot be used, and when nothing could be tried; a trial that fails is told
+    with its reason, the others go on.
     """
-    if not encoders:
-        raise PlaitError("Nothing to compare: pass encoders=True (--encoders) to compare the encoders of each column.")
     progress = Progress(quiet=quiet)
-    source, how, which = read_table(table, base=base), split_options(split), _seeds(seeds)
+    ladders = encoders is True
+    source, how = read_table(table, base=base), split_options(split)
+    which = _seeds((1 if ladders else 5) if seeds is None else seeds)
     how = with_own_split(source, how, targets, inputs)
     schema = _only(read_schema(source, targets, inputs, modalities, how), columns)
-    target = _one(schema)
+    several = len(schema.targets) > 1 and not ladders
+    target = next(iter(schema.targets)) if several else _one(schema)
     options = Options.of(training or {}, epochs=epochs)
     check_metric(options.metric, read_specs(schema, None, "average", {}, None, Progress(quiet=True))["outputs"])
     progress.say("\n".join([f"{source.name}: {len(source)} rows", *source.notices, str(schema)]))
     with heeded(), tempfile.TemporaryDirectory(prefix="plait-compare-") as root:
         judging = LEARNERS.normal(learner)
-        bench = Bench(source, schema, target, how, options, judging, which, Path(root), max_bad)
-        return Comparison(plain(_climbed(bench, progress)))
+        if several:
+            return Comparison(
+                plain(_together(source, schema, how, options, which, Path(root), encoders, fusions, max_bad, progress))
+            )
+        bench = Bench(source, schema, target, how, options, judging, which, Path(root), max_bad, cached=not ladders)
+        if ladders:
+            return Comparison(plain(_climbed(bench, progress)))
+        folder = Path(root) if keep is None else Path(keep).expanduser()
+        return Comparison(plain(_contested(bench, encoders, fusions, folder, jobs, progress)))
+
+
+def _contested(
+    bench: Bench, encoders: Any, fusions: str | Sequence[Spec], folder: Path, jobs: int | None, progress: Progress
+) -> Facts:
+    """Every fusion and learner on every split."""
+    given = {"*": encoders} if isinstance(encoders, (str, bool)) or encoders is None else dict(encoders)
+    by_word = given.get("*") in (None, False, "auto")
+    specs = read_specs(
+        bench.schema, {**given, "*": "auto"} if by_word else given, "average", {}, PLAIN if by_word else None, progress
+    )
+    parts = specs["inputs"]
+    with progress.timed("Prepared every column"):
+        ready = [{c: bench.ready(c, part, place) for c, part in parts.items()} for place in range(len(bench.seeds))]
+    built = {c: ENCODERS.build(r.spec, outside=True) for c, r in ready[0].items()}
+    fixed, width = not trainable(built), sum(e.width for e in built.values())
+    every, left = entries(fusions, list(parts), fixed=fixed, width=width)
+    contest = Contest(bench, parts, every, folder)
+    outcomes = contest.run(progress, jobs or os.cpu_count() or 1)
+    if all(o.facts.get("error") for o in outcomes.values()):
+        first = every[0].name
+        raise PlaitError(f"Nothing could be tried. The first, {first}: {outcomes[first, 0].facts['error']}")
+    facts = standing(Judge(bench), every, outcomes, left)
+    facts["columns"] = [{"name": c, "modality": bench.schema.inputs[c], "encoder": p} for c, p in parts.items()]
+    facts["advice"] = fusion_advice(facts)
+    return facts
+
+
+def _together(
+    table: Table,
+    schema: Schema,
+    how: dict[str, Any],
+    options: Options,
+    seeds: list[int],
+    root: Path,
+    encoders: Any,
+    fusion: Any,
+    max_bad: float,
+    progress: Progress,
+) -> Facts:
+    """Several targets, each alone and all together."""
+    labels = {t: read_labels(table, t, kind, Ledger(), schema.options[t]) for t, kind in schema.targets.items()}
+    parts = [draw_split(table, schema, labels, how, seed) for seed in seeds]
+    fusion = FUSION if fusion == "all" else fusion
+    specs = read_specs(schema, None if isinstance(encoders, bool) else encoders, fusion, {}, None, progress)
+
+    def bench(target: str) -> Bench:
+        one = replace(schema, columns=tuple(c for c in schema.columns if c.role != "target" or c.name == target))
+        return Bench(table, one, target, how, options, PLAIN, seeds, root, max_bad, cached=True, given=parts)
+
+    return tasks({t: bench(t) for t in schema.targets}, specs["inputs"], fusion, progress)
 
 
 def _climbed(bench: Bench, progress: Progress) -> Facts:

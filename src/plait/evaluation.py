@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from plait import metrics
+from plait import metrics, robustness
 from plait.inference import BATCH, Subset, answers
 from plait.model import Model
 from plait.preparation import Dataset
@@ -20,7 +20,7 @@ MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
 MOST_SINGLE = 30  # up to so many, each alone and all but each
 SUBSET_DRAWS = 200  # resamples for proper subsets
 FEWEST = 10  # rows that an interval needs to mean anything
-
+MOST_GONE = 0.7  # the rate of missing cells that one line tells of
 
 Figure = dict[str, float | None]  # value, low, high
 Figures = dict[Subset, dict[str, Figure]]  # subset -> metric -> figure
@@ -50,6 +50,9 @@ class Evaluation:
     targets: dict[str, Judged] = field(default_factory=dict)
     bad_cells: list[dict[str, Any]] = field(default_factory=list)
     drift: dict[str, float] = field(default_factory=dict)  # column -> AUC of telling these rows from the training rows
+    missing: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # target -> its figure over the rate of missing cells
 
     def __getitem__(self, target: str) -> dict[str, float | None]:
         """The values of a target's metrics, from all columns."""
@@ -72,6 +75,7 @@ class Evaluation:
                     "classes": j.names,
                     "metrics": j.figures[tuple(self.columns)],
                     "costs": j.costs,
+                    "missing": self.missing.get(t),
                     "subsets": [{"columns": list(s), "metrics": f} for s, f in j.figures.items()],
                 }
                 for t, j in self.targets.items()
@@ -92,6 +96,8 @@ class Evaluation:
             lines.append(f"  {judged.main} by what the model may see:")
             for subset, by_metric in judged.figures.items():
                 lines.append(f"    {' + '.join(subset) or 'nothing':<40} {figure_text(by_metric[judged.main])}")
+            if target in self.missing:
+                lines.append(f"  {_missing_text(self.missing[target])}")
         return "\n".join(lines)
 
 
@@ -102,6 +108,13 @@ def figure_text(figure: Figure) -> str:
     if figure["low"] is None:
         return f"{figure['value']:.3f}"
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def _missing_text(facts: dict[str, Any]) -> str:
+    """accuracy with 70 % of all cells missing: 0.610 of 0.740"""
+    most, none = (robustness.at(facts, rate)["value"] for rate in (MOST_GONE, 0.0))
+    say = lambda v: "not defined" if v is None else f"{v:.3f}"  # noqa: E731
+    return f"{facts['metric']} with {100 * MOST_GONE:.0f} % of all cells missing: {say(most)} of {say(none)}"
 
 
 def subsets_of(columns: Sequence[str]) -> list[Subset]:
@@ -153,6 +166,17 @@ def evaluate(
             _costs(columns, main, figures, drawn),
         )
     return result
+
+
+def missing_cells(
+    model: Model, data: Dataset, rows: np.ndarray, *, columns: Sequence[str], seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Target -> what `robustness.curves` says of it; nothing of a target with fewer than ten rows to judge on, of a model of
+    one column, and of one of more than thirty."""
+    if not 2 <= len(columns) <= MOST_SINGLE or len(rows) < FEWEST:
+        return {}
+    found = robustness.curves(model, data, rows, columns=columns, seed=seed)
+    return {t: facts for t, facts in found.items() if facts["rows"] >= FEWEST}
 
 
 def _unseen(labels: Sequence[Cell], rows: np.ndarray) -> dict[str, int]:

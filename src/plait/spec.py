@@ -75,6 +75,12 @@ class Table(Mapping[str, str]):
         except (TypeError, ValueError, ArithmeticError, OverflowError) as error:
             raise PlaitError(f"{self.kind} {options['name']!r} cannot learn with {how}: {error}.") from error
 
+    def hyperparameters(self, completed: Spec) -> dict[str, Any]:
+        """Of a completed spec what `learn` takes as an option: values that were chosen, and can be given again."""
+        options = self._options(completed)
+        known = _options(self.load(options["name"], outside=True).learn)
+        return {k: v for k, v in options.items() if k in known}
+
     def _options(self, spec: Spec) -> dict[str, Any]:
         options = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
         if not isinstance(options.get("name"), str):

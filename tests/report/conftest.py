@@ -12,8 +12,9 @@ from PIL import Image
 
 import plait
 from plait.data.table import Table, read_table
-from plait.evaluation import Evaluation
+from plait.evaluation import Evaluation, missing_cells
 from plait.predictor import Predictor
+from plait.progress import Progress
 
 HOSTILE = "<script>alert(1)</script>"
 CLASSES = ["动物", "植物与花", f"{HOSTILE} \" & '"]
@@ -67,4 +68,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         quiet=True,
     )
     table = read_table(frame, base=folder)
-    return Made(predictor, table, predictor.evaluate(frame, base=folder), frame, folder)
+    evaluation = predictor.evaluate(frame, base=folder)
+    data, _ = predictor._dataset(table, Progress(quiet=True), allow_missing=False, labelled=True)
+    evaluation.missing = missing_cells(predictor.model, data, np.arange(len(table)), columns=evaluation.columns)
+    return Made(predictor, table, evaluation, frame, folder)

@@ -23,9 +23,10 @@ from plait.data.table import read_table
 from plait.evaluation import Evaluation, Judged
 from plait.report import model_card, report_json, report_page, words
 from plait.report.content import MOST_CLASSES, WORST, details
-from plait.report.markup import VOID, Html, tag
+from plait.report.markup import VOID, Html, html_of, tag
 from plait.report.media import SECONDS, SIDE, Media
 from plait.report.plots import epochs, roc
+from plait.robustness import at
 
 
 class Reader(HTMLParser):
@@ -160,6 +161,23 @@ def test_every_subset_and_dropped_column_is_there(made: Made, page: str) -> None
     )
     sign = "+" if less > full else "\u2212"
     assert f"{sign}{100 * abs(full - less):.1f} points to {100 * less:.0f}\u202f%" in text
+
+
+def test_missing_cells_have_a_panel_a_column(made: Made, page: str, data: dict) -> None:
+    assert page.count("When cells are missing") == 3
+    for number, target in enumerate(made.predictor.targets):
+        facts = made.evaluation.missing[target]
+        assert data["targets"][target]["missing"] == facts
+        part = page[page.index(f'id="target-{number}"') :].split("When cells are missing", 1)[1].split("<h3>")[0]
+        part = part[: part.index("</section>")] if "</section>" in part else part
+        titles = re.findall(r"<figcaption>(.*?)</figcaption>", part)
+        assert titles[:5] == ["every column", *(f"<bdi>{html_of(c)}</bdi>" for c in made.evaluation.columns)]
+        assert part.count("opacity: 0.14") >= 5  # a band in each
+        none, most = (words.value_text(facts["metric"], at(facts, rate)["value"]) for rate in (0.0, 0.7))
+        assert f"goes from {none} to {most}; knowing nothing gives " in part
+    without = Evaluation(made.evaluation.columns, made.evaluation.size, made.evaluation.targets)
+    assert "When cells are missing" not in report_page(made.predictor, made.table, without)
+    assert report_json(made.predictor, without)["targets"]["price"]["missing"] is None
 
 
 def test_worst_categories_are_the_worst(made: Made, data: dict) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from plait import metrics
 from plait.comparing.bench import Bench
 from plait.comparing.figures import Figure, over_rows, over_splits, within
-from plait.comparing.rungs import LEARNED, Ladder, Rung
+from plait.comparing.rungs import KINDS, LEARNED, TUNED, Ladder, Rung
 from plait.comparing.trial import Trial, floor, main_metric
 from plait.presets import CLASSIC, SETS, WEIGHTS
 from plait.report import words
@@ -130,9 +130,9 @@ def _rung_json(judge: Judge, climb: Climb, below: Sequence[Score], name: str) ->
 
 def column_json(judge: Judge, ladder: Ladder, climbs: Sequence[Climb]) -> Facts:
     """One column: its rungs, which of a kind is best, and how these compare."""
-    best = {kind: chosen(climbs, kind, ladder.modality) for kind in (LEARNED, "classic", "pretrained")}
+    best = {kind: chosen(climbs, kind, ladder.modality) for kind in KINDS}
     pairs = {}
-    for one, other in (("pretrained", "classic"), ("pretrained", LEARNED), ("classic", LEARNED)):
+    for one, other in (("pretrained", "classic"), ("pretrained", LEARNED), ("classic", LEARNED), (TUNED, "pretrained")):
         a, b = best[one], best[other]
         if a is not None and b is not None:
             pairs[f"{one} - {other}"] = judge.gap(a.scores, b.scores)

@@ -67,6 +67,8 @@ def column_advice(facts: Facts, column: Facts) -> str:
             top = "scratch"
         else:
             said.append(f"Training from scratch cannot be told from it (a difference of {size}).")
+    if "tuned" in best and "pretrained" in best:
+        said.append(_tuned(metric, gaps["tuned - pretrained"], best, by_name))
     if clear(gaps[f"{top} - floor"]) <= 0:
         size = signed_gap(metric, gaps[f"{top} - floor"])
         said.append(f"Whether this column says anything is not sure ({size} over {facts['floor']['name']}).")
@@ -74,6 +76,15 @@ def column_advice(facts: Facts, column: Facts) -> str:
         least = min(column["absent"], key=lambda a: a["megabytes"])
         said.append(f"No pretrained weights for it are here; the lightest: {least['get']} ({least['megabytes']} MB).")
     return " ".join(said)
+
+
+def _tuned(metric: str, gap: Figure, best: Facts, rungs: Facts) -> str:
+    """What training through the network adds to leaving it as it is."""
+    size, learn = gap_text(metric, gap), seconds_text(rungs[best["tuned"]]["learn_seconds"])
+    how = {1: f"is {size} better than", -1: f"stays {size} below"}.get(clear(gap))
+    if how is None:
+        return f"{best['tuned']}, cannot be told from {best['pretrained']} (a difference of {size}), after {learn} of training."
+    return f"{best['tuned']}, {how} {best['pretrained']} as it is, after {learn} of training."
 
 
 def _called(column: Facts, kind: str) -> str:

@@ -57,6 +57,8 @@ class Bench:
     seeds: Sequence[int]
     root: Path  # of the shelves, empty at first
     max_bad: float
+    cached: bool = False  # prepared cells are taken from the cache and left in it; else they go to `root`, to be timed
+    given: Sequence[np.ndarray] = ()  # the parts by seed, where they are not to be drawn for this target alone
     labels: list[Any] = field(default_factory=list)
     parts: list[np.ndarray] = field(default_factory=list)  # by seed
     outputs: list[dict[str, Any]] = field(default_factory=list)  # by seed: the head, completed
@@ -68,8 +70,11 @@ class Bench:
         kind = self.schema.targets[self.target]
         own = self.schema.options[self.target]
         self.labels = read_labels(self.table, self.target, kind, Ledger(), own)
-        for seed in self.seeds:
-            parts = draw_split(self.table, self.schema, {self.target: self.labels}, self.how, seed)
+        for place, seed in enumerate(self.seeds):
+            if self.given:
+                parts = self.given[place]
+            else:
+                parts = draw_split(self.table, self.schema, {self.target: self.labels}, self.how, seed)
             specs = read_specs(self.schema, None, FUSION, {}, None, QUIET)
             rows = np.flatnonzero(parts == 0)
             head = HEADS.complete(specs["outputs"][self.target], [self.labels[r] for r in rows])
@@ -94,10 +99,10 @@ class Bench:
         known: np.ndarray = rows[self.heads[place].known(self.targets[place][rows]).numpy()]
         return known
 
-    def specs(self, encoders: Mapping[str, Spec], learner: Spec | None) -> dict[str, Any]:
+    def specs(self, encoders: Mapping[str, Spec], learner: Spec | None, fusion: Spec = FUSION) -> dict[str, Any]:
         """The specs of a model of these columns alone."""
         columns = [c for c in self.schema.columns if c.role != "input" or c.name in encoders]
-        return read_specs(replace(self.schema, columns=tuple(columns)), encoders, FUSION, {}, learner, QUIET)
+        return read_specs(replace(self.schema, columns=tuple(columns)), encoders, fusion, {}, learner, QUIET)
 
     def ready(self, column: str, part: dict[str, Any], place: int) -> Ready:
         """A column encoded for the split of a seed. What has been prepared already is not prepared again."""
@@ -121,13 +126,14 @@ class Bench:
         learned = time.perf_counter()
         with torch.random.fork_rng():
             encoder = ENCODERS.build(spec, outside=True)
-        store, encoders = Store(root), {column: encoder}
+        store, encoders = Store() if self.cached else Store(root), {column: encoder}
 
         def run(table: Table, where: Store, ledger: Ledger) -> ColumnCells:
             return prepare(table, encoders, store=where, ledger=ledger, progress=QUIET, options=options)[column]
 
-        first = next((r for r, v in enumerate(self.table.column(column)) if v not in (None, "")), 0)
-        run(self.table.take(np.array([first])), Store(root / "first"), Ledger())
+        if not self.cached:
+            first = next((r for r, v in enumerate(self.table.column(column)) if v not in (None, "")), 0)
+            run(self.table.take(np.array([first])), Store(root / "first"), Ledger())
         load_seconds = loaded - began + time.perf_counter() - learned
         shelf = fingerprint(encoder.modality, encoder)
         before = len(store.shelf(shelf)) if encoder.stored else 0

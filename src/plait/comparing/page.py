@@ -7,7 +7,7 @@ from typing import Any
 from plait import __version__
 from plait.comparing.figures import clear
 from plait.comparing.picture import MARKERS, ladder_picture
-from plait.comparing.rungs import LEARNED
+from plait.comparing.rungs import TRAINED
 from plait.comparing.text import cells_of, notes
 from plait.report import words
 from plait.report.markup import Html, div, html_of, join, name_html, span, table, tag
@@ -33,6 +33,7 @@ SHAPES = {
     "o": '<circle cx="6" cy="6" r="5"/>',
     "s": '<rect x="1.5" y="1.5" width="9" height="9"/>',
     "D": '<path d="M6 0L12 6L6 12L0 6Z"/>',
+    "^": '<path d="M6 1L12 11L0 11Z"/>',
 }
 HEAD = ("encoder", "{metric}", "#", "#", "#above the rung below", "#to prepare a row", "#to learn", "#rows a second")
 SPACE = ("#cells", "#weights")
@@ -40,6 +41,7 @@ KINDS = {
     "scratch": "trained from scratch by the loop",
     "classic": "classic, nothing to train",
     "pretrained": "pretrained, frozen",
+    "tuned": "pretrained, then trained on by the loop",
 }
 
 
@@ -138,7 +140,7 @@ def _section(facts: Facts, key: str, title: str, group: Facts) -> Html:
 def _table(facts: Facts, group: Facts, rungs: list[Facts]) -> Html:
     every = [r for c in facts["columns"] for r in c["rungs"] if not r["error"]]
     scale = scale_of(facts["metric"], [_figure(r) for r in [*every, *rungs, facts["floor"]]])
-    best = [name for kind, name in group.get("best", {}).items() if kind != LEARNED]
+    best = [name for kind, name in group.get("best", {}).items() if kind not in TRAINED]
     rows = []
     for rung in rungs:
         name, value, interval, above, *costs = cells_of(facts, rung)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = {"scratch": "o", "classic": "s", "pretrained": "D"}
+MARKERS = {"scratch": "o", "classic": "s", "pretrained": "D", "tuned": "^"}
 SIZE = (9.6, 5.2)  # inches
 LETTER, LINE = 0.62, 1.25  # of the size of the type: how wide a letter is, how high a line
 LABEL = 8.5  # points

@@ -1,4 +1,5 @@
-"""Which rungs a column's ladder has: from scratch, every classic encoder, every set of weights that is on this machine."""
+"""Which rungs a column's ladder has: from scratch, every classic encoder, every set of weights that is on this machine, and
+the best of these trained on."""
 
 from __future__ import annotations
 
@@ -8,11 +9,14 @@ from typing import Any
 from plait.encoders import DEFAULTS
 from plait.presets import FIXED, SETS, WEIGHTS
 from plait.spec import Spec
-from plait.weights.catalogue import CATALOGUE
+from plait.weights.catalogue import BEST, CATALOGUE
 from plait.weights.find import find
 
-KINDS = ("scratch", "classic", "pretrained")
-LEARNED = "scratch"  # the kind that the loop trains; all others are left as they are, and a learner judges them
+KINDS = ("scratch", "classic", "pretrained", "tuned")
+LEARNED, TUNED = TRAINED = (
+    "scratch",
+    "tuned",
+)  # that the loop trains; others stay as they are, and a learner judges them
 CLASSIC = {
     "text": ("text_tfidf", "text_word2vec"),
     "image": ("image_colour", "image_hog", "image_sift"),
@@ -69,4 +73,7 @@ def ladder(column: str, modality: str) -> Ladder:
                     "get": f"plait weights get {name}",
                 }
             )
+    best = next((name for name in BEST.get(WEIGHTS.get(inner, ""), ()) if find(name)), None)
+    if best is not None:  # the one alone: training through a network costs minutes
+        add(f"{best}, LoRA", TUNED, {"name": f"{inner}_pretrained", "weights": best, "tune": "lora"})
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from plait.comparing.advice import seconds_text, signed_gap
 from plait.comparing.figures import clear
-from plait.comparing.rungs import LEARNED
+from plait.comparing.rungs import TRAINED
 from plait.report import words
 
 Facts = dict[str, Any]
@@ -108,7 +108,7 @@ def _table(facts: Facts, title: str, group: Facts) -> str:
     for name in HEAD:
         plain = name.lstrip("#").format(metric=words.metric_name(facts["metric"]))
         table.add_column(Text(plain), justify="right" if name.startswith("#") else "left", overflow="fold")
-    best = [name for kind, name in group.get("best", {}).items() if kind != LEARNED]
+    best = [name for kind, name in group.get("best", {}).items() if kind not in TRAINED]
     for rung in group["rungs"]:
         if not rung["error"]:
             table.add_row(*(Text(cell) for cell in cells_of(facts, rung, best)))

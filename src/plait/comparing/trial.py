@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from plait import metrics
 from plait.comparing.bench import QUIET, Bench, Ready
-from plait.comparing.rungs import LEARNED, Rung
+from plait.comparing.rungs import TRAINED, TUNED, Rung
 from plait.evaluation import FEWEST
 from plait.facts import outsource
 from plait.fitting import Work
@@ -25,6 +26,7 @@ from plait.preparation import Dataset
 from plait.training.loop import INTERRUPTED
 from plait.training.schedule import step_seed
 
+STEPS, EPOCHS = 300, 10  # at most, of a network that is trained on, where nobody says how many epochs
 LINKS = {
     "category": torch.log,
     "labels": lambda share: share.clamp(1e-6, 1 - 1e-6).logit(),
@@ -55,14 +57,17 @@ def main_metric(bench: Bench) -> str:
 def run(bench: Bench, rung: Rung, place: int, *, choose: bool) -> Trial:
     """The trial of a rung on the split of a seed. `choose`: it is judged on the validation rows too. Raises whatever a
     rung may break of."""
-    learner = None if rung.kind == LEARNED else bench.learner
+    learner = None if rung.kind in TRAINED else bench.learner
+    if rung.kind == TUNED and bench.options.epochs is None:
+        bench = copy(bench)
+        bench.options = replace(bench.options, epochs=_epochs(bench, place))
     specs = bench.specs(rung.encoders, learner)
     ready = {column: bench.ready(column, part, place) for column, part in specs["inputs"].items()}
     spec = bench.spec(ready, specs, place)
     part, rows = bench.judged(place)
-    data = _data(bench, ready, place)
+    data = data_of(bench, ready, place)
     began = time.perf_counter()
-    model = _learned(bench, spec, specs, data, bench.parts[place], place)
+    model = made(bench, spec, specs, data, bench.parts[place], place)
     learned = time.perf_counter() - began
     found, draws = _judge(bench, model, data, rows, place)
     began = time.perf_counter()
@@ -70,21 +75,27 @@ def run(bench: Bench, rung: Rung, place: int, *, choose: bool) -> Trial:
     seconds = (time.perf_counter() - began) / max(len(rows), 1)
     choice = None
     valid = bench.known(place, 1)
-    if choose and part == 2 and len(valid):
+    if choose and learner is not None and part == 2 and len(valid):
         without = np.where(bench.parts[place] == 1, -1, bench.parts[place])
-        again = _learned(bench, bench.spec(ready, specs, place), specs, data, without, place)
+        again = made(bench, bench.spec(ready, specs, place), specs, data, without, place)
         choice = _choice(bench, again, data, valid, place)
     facts = sum(r.fact_seconds for r in ready.values())
-    return Trial(found, draws, choice, ready, facts + learned, seconds, _bytes(model, spec))
+    return Trial(found, draws, choice, ready, facts + learned, seconds, model_bytes(model, spec))
 
 
-def _data(bench: Bench, ready: Mapping[str, Ready], place: int) -> Dataset:
+def _epochs(bench: Bench, place: int) -> int:
+    """How long a network is trained on: ten epochs, fewer of a large table, but one at least."""
+    rows = int((bench.parts[place] == 0).sum())
+    return max(1, min(EPOCHS, -(-STEPS * bench.options.batch_size // max(rows, 1))))
+
+
+def data_of(bench: Bench, ready: Mapping[str, Ready], place: int) -> Dataset:
     cells = {c: r.cells for c, r in ready.items()}
     labels = {bench.target: bench.labels}
     return Dataset(cells, {}, {bench.target: bench.targets[place]}, len(bench.table), labels)
 
 
-def _learned(
+def made(
     bench: Bench, spec: dict[str, Any], specs: dict[str, Any], data: Dataset, parts: np.ndarray, place: int
 ) -> Model:
     """The model, by the loop or by the learner, as plait.fit would make it."""
@@ -92,6 +103,8 @@ def _learned(
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 2**32 - 1))
         model = assemble(spec, outside=True)
+        for _, encoder in model.encoders.items():
+            encoder.begin()
     data.encoders = dict(model.encoders.items())
     work = Work(spec, model, data, bench.table, parts, bench.how, bench.options, seed, QUIET)
     if "learner" in specs:
@@ -108,10 +121,10 @@ def _judge(
     bench: Bench, model: Model, data: Dataset, rows: np.ndarray, place: int
 ) -> tuple[dict[str, float], np.ndarray]:
     answer = next(iter(answers(model, data, rows).values()))[bench.target]
-    return _figures(bench, answer, rows, place)
+    return figures(bench, answer, rows, place)
 
 
-def _figures(bench: Bench, answer: np.ndarray, rows: np.ndarray, place: int) -> tuple[dict[str, float], np.ndarray]:
+def figures(bench: Bench, answer: np.ndarray, rows: np.ndarray, place: int) -> tuple[dict[str, float], np.ndarray]:
     """Metrics, and the main one over resamples that are the same for every rung."""
     head, truth = bench.heads[place], bench.targets[place][rows].numpy()
     values = {name: float(v[0]) for name, v in head.judge(answer, truth, np.ones((1, len(truth)))).items()}
@@ -135,10 +148,10 @@ def floor(bench: Bench, place: int) -> tuple[dict[str, float], np.ndarray]:
     task, goal = head.task(bench.targets[place][bench.known(place, 0)])
     mean = torch.from_numpy(goals(goal, task).mean(0, keepdims=True))
     answer = head.answer(LINKS[task.kind](mean)).numpy()
-    return _figures(bench, np.repeat(answer, len(rows), axis=0), rows, place)
+    return figures(bench, np.repeat(answer, len(rows), axis=0), rows, place)
 
 
-def _bytes(model: Model, spec: dict[str, Any]) -> int:
+def model_bytes(model: Model, spec: dict[str, Any]) -> int:
     """What the weights, the frozen networks and the learned facts of a model take in its folder."""
     facts: dict[str, bytes] = {}
     outsource(spec, facts)

@@ -10,7 +10,9 @@ LEARNERS = Table(
         "svm": "plait.learners.svm:LinearSVM",
         "kernel": "plait.learners.kernel:KernelRidge",
         "knn": "plait.learners.knn:KNearest",
+        "prototypes": "plait.learners.prototypes:Prototypes",
         "trees": "plait.learners.trees:Trees",
+        "blend": "plait.learners.blend:Blend",
         "mlp": "plait.learners.mlp:Ensemble",
     },
 )

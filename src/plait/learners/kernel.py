@@ -31,6 +31,8 @@ class KernelRidge(Learner):
         dual: np.ndarray,
         middle: np.ndarray,
         gamma: float,
+        ridge: float,
+        width: float,
         scales: dict[str, float],
         flags: list[str],
     ) -> None:
@@ -51,8 +53,8 @@ class KernelRidge(Learner):
         task: Task,
         folds: Folds,
         seed: int,
-        ridge: Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
-        width: Sequence[float] = (0.25, 0.5, 1.0, 2.0),
+        ridge: float | Sequence[float] = (0.003, 0.01, 0.03, 0.1, 0.3),
+        width: float | Sequence[float] = (0.25, 0.5, 1.0, 2.0),
         power: float = 2.0,
     ) -> dict[str, Any]:
         if len(y) > MOST:
@@ -68,7 +70,10 @@ class KernelRidge(Learner):
         rows = np.arange(len(y))
         if len(rows) > linear.CHOSEN:
             rows = np.sort(np.random.default_rng(seed).choice(rows, linear.CHOSEN, replace=False))
-        best = _search(squares[rows][:, rows] / unit, goal[rows], linear.subset(folds, rows), ridge, width)
+        ridges, widths = ([v] if isinstance(v, (int, float)) else list(v) for v in (ridge, width))
+        best = ridges[0], widths[0]
+        if len(ridges) * len(widths) > 1:
+            best = _search(squares[rows][:, rows] / unit, goal[rows], linear.subset(folds, rows), ridges, widths)
         middle = goal.mean(0)
         kernel = torch.exp(-squares / unit * best[1])
         dual = torch.linalg.solve(kernel + best[0] * torch.eye(len(y), dtype=kernel.dtype), goal - middle)
@@ -78,6 +83,8 @@ class KernelRidge(Learner):
             "dual": dual.float().numpy(),
             "middle": middle.float().numpy(),
             "gamma": best[1] / unit,
+            "ridge": float(best[0]),
+            "width": float(best[1]),
             "scales": scales,
             "flags": flags,
         }

@@ -10,6 +10,7 @@ from plait.evaluation import Evaluation, Judged
 from plait.predictor import Predictor
 from plait.report import plots, words
 from plait.report.content import details, learning
+from plait.report.hiding import hiding
 from plait.report.kinds import KINDS
 from plait.report.markup import Html, div, folded, html_of, join, name_html, span, table, tag
 from plait.report.media import Media
@@ -152,6 +153,8 @@ def _target(
         worth(judged, columns, predictor.model.weights(), list(predictor.inputs)),
     ]
     kind = KINDS.get(judged.modality)
+    if media is not None and target in result.missing:
+        parts.append(hiding(result.missing[target], f"t{number}-gone"))
     if media is None:
         parts.append(
             tag(

@@ -162,7 +162,7 @@ def epochs(values: Sequence[float | None], best: int | None, key: str, label: st
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()
-        y = np.array([np.nan if v is None else v for v in values], dtype=float)
+        y = _gaps(values)
         x = np.arange(1, len(y) + 1)
         if best is not None:
             axes.axvline(best, color=WARM, linewidth=1.2, linestyle=(0, (3, 3)))
@@ -173,6 +173,39 @@ def epochs(values: Sequence[float | None], best: int | None, key: str, label: st
         _whole(axes.xaxis)
 
     return draw(paint, key, label, (4.6, 2.6))
+
+
+def missing(lines: Sequence[dict[str, Any]], floor: float | None, span: tuple[float, float], key: str) -> Html:
+    """A figure over the share of cells that are hidden, one small panel. `lines`: "rates", "values", "colour", maybe "low" and
+    "high", "dashed". `span`: of the axis, the same for all panels of a figure; `floor`: what seeing nothing gives."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        if floor is not None:
+            axes.axhline(floor, color=WARM, linewidth=1.2, linestyle=(0, (3, 3)))
+        for line in lines:
+            x = 100 * np.asarray(line["rates"], dtype=float)
+            low, high = (_gaps(line.get(k) or [None]) for k in ("low", "high"))
+            if len(low) == len(x) and np.isfinite(low).any():
+                axes.fill_between(x, low, high, color=line["colour"], alpha=0.14, linewidth=0)
+            style: Any = (0, (4, 2)) if line.get("dashed") else "solid"
+            width = 1.3 if line.get("dashed") else 1.8
+            axes.plot(x, _gaps(line["values"]), color=line["colour"], linestyle=style, linewidth=width)
+        axes.set(xlim=(-1, 92), ylim=span, xticks=[0, 30, 50, 70, 90], xlabel="cells hidden, %")
+
+    return draw(paint, key, "The figure over the share of cells that are hidden", (3.1, 2.4))
+
+
+def room(values: Sequence[float | None], share: float = 0.07) -> tuple[float, float]:
+    """The ends of an axis on which all these values have room."""
+    known = [v for v in values if v is not None] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    pad = (high - low or abs(high) or 1.0) * share
+    return low - pad, high + pad
+
+
+def _gaps(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in values], dtype=float)
 
 
 def draw(paint: Callable[[Figure], None], key: str, label: str, size: tuple[float, float]) -> Html:

@@ -116,6 +116,12 @@ svg.plot text{font-family:var(--font)}
 .legend li>svg{width:22px;height:8px;flex:none}
 .legend bdi{overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:1}
 .legend span{color:var(--soft);font-variant-numeric:tabular-nums}
+.legend.strokes{grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));margin-bottom:14px}
+.legend.strokes i{flex:none;width:22px;height:0;border-radius:0;border-top:2px solid currentColor}
+.legend.strokes i.dashes{border-top-style:dashed}
+.strokes li bdi{flex:0 1 auto}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,230px),1fr));gap:18px 22px}
+.panels figcaption{font-size:.86rem;margin:0 0 4px;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .matrix{border-collapse:separate;border-spacing:2px;width:auto;font-size:.85rem}
 .matrix th,.matrix td{border:0;padding:4px 6px}
 .matrix thead th{vertical-align:bottom;text-align:center;padding:4px 2px}
@@ -173,6 +179,8 @@ header{padding-top:28px}
 .ranges>.label{max-width:none;padding:8px 0 0}
 .ranges>.value{grid-column:2;padding-top:8px}
 .ranges>.track,.ranges>.bar,.ranges>.ticks{grid-column:1/-1}
+.panels{display:flex;overflow-x:auto;gap:16px}
+.panels figure{flex:0 0 225px}
 thead th,thead th.n{white-space:normal}
 .figures th:last-child,.figures td:last-child,.slim{display:none}
 th,td{padding-right:9px}

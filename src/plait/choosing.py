@@ -1,0 +1,34 @@
+"""What plait chooses by itself where nobody says: by a word, or by none at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plait.errors import PlaitError, unknown
+from plait.fusion import DEFAULT
+from plait.spec import Spec
+
+FAST = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
+PRESETS: dict[str, Spec] = {"fast": FAST}  # word -> learner of fixed features
+LARGE = 200_000  # rows above which a table is trained on by the loop, where nobody says
+
+
+def top_for(
+    preset: str | None, fusion: Spec | None, learner: Spec | None, said: Mapping[str, Any], rows: int
+) -> tuple[Spec, Spec | None]:
+    """(fusion, learner): what answers. `said`: other arguments by name that a preset would contradict, None where not given.
+    Where nothing at all is said, "fast" on tables that are not large. Raises PlaitError, UnknownNameError."""
+    given = {k: v for k, v in {"fusion": fusion, "learner": learner, **said}.items() if v}
+    if preset is not None:
+        if preset not in PRESETS:
+            raise unknown("preset", preset, PRESETS)
+        if given:
+            raise PlaitError(
+                f"preset={preset!r} chooses by itself, but {' and '.join(given)} {'is' if len(given) == 1 else 'are'} given too. "
+                f"Give one or the other."
+            )
+        return DEFAULT, PRESETS[preset]
+    if given or rows > LARGE:
+        return fusion or DEFAULT, learner
+    return DEFAULT, FAST

@@ -1,0 +1,259 @@
+"""Several learners made into one, by what they say of rows they have not learned from: late fusion, stacking, selection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plait.errors import PlaitError, unknown
+from plait.learners import LEARNERS
+from plait.learners.base import Learner
+from plait.nn import linear, opinions
+from plait.nn.linear import Folds, Stream, Task
+from plait.spec import Spec
+
+PLACES = ("each", "all", "both")
+AUTO = "auto"
+KERNEL, SVM, KNN = 5_000, 20_000, 20_000  # rows up to which these are tried
+TREES = 600  # numbers a row up to which trees are tried
+
+
+class Blend(Learner):
+    """Each of `members`, a learner, learns from every column alone (`on` "each": decision level), from all columns ("all"), or
+    both. Their answers over the folds, each from a model that has not seen the row, teach the `rule`: "mean" of
+    probabilities; "weights", a mean with learned weights (Stone 1961); "best", the best one that is present; "product" of
+    experts, the prior divided out, with learned powers (Kittler et al. 1998; Genest & Zidek 1986); "stack", a logistic
+    regression on all answers (Wolpert 1992). All but the stack and the product are then brought to the temperature that fits
+    those answers best (Guo et al. 2017).
+
+    `rule` "auto": what has the least loss on rows that neither members nor coefficients have learned from, of every member by
+    itself and every rule over all of them, or over those of one column; so it is no worse there than the best column or
+    the best member. `members` "auto": those that the number of rows and columns lets learn in seconds. `board` tells how
+    each fared."""
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        experts: list[dict[str, Any]],
+        places: list[list[str]],
+        joint: str,
+        coefficients: list[np.ndarray],
+        prior: np.ndarray,
+        board: list[dict[str, Any]],
+    ) -> None:
+        super().__init__()
+        self.kind, self.joint, self.places, self.board = kind, joint, places, board
+        self.experts = torch.nn.ModuleList(LEARNERS.build(e) for e in experts)
+        self.coefficients = [torch.from_numpy(c) for c in coefficients]
+        self.prior: Tensor
+        self.register_buffer("prior", torch.from_numpy(prior), persistent=False)
+
+    @classmethod
+    def learn(
+        cls,
+        streams: Mapping[str, Stream],
+        y: np.ndarray,
+        *,
+        task: Task,
+        folds: Folds,
+        seed: int,
+        members: str | Sequence[Spec] = ("logistic",),
+        on: str = "each",
+        rule: str = "stack",
+    ) -> dict[str, Any]:
+        if rule not in (*opinions.RULES, AUTO):
+            raise unknown("rule of learner 'blend'", rule, [*opinions.RULES, AUTO])
+        if on not in PLACES:
+            raise unknown("value of 'on' of learner 'blend'", on, PLACES)
+        if not folds:
+            raise PlaitError("The blend learner needs rows to choose by: give at least two training rows.")
+        plan = _plan(members, on, streams, len(y))
+        done, outs, seconds = [], [], []
+        for member, columns in plan:
+            began = time.perf_counter()
+            spec, out = held_out(member, {c: streams[c] for c in columns}, y, task=task, folds=folds, seed=seed)
+            done.append(spec)
+            outs.append(out)
+            seconds.append(time.perf_counter() - began)
+        told = np.unique(np.concatenate([held for _, held in folds]))
+        here = np.stack([np.logical_or.reduce([streams[c].present for c in columns]) for _, columns in plan], 1)
+        heard = Heard(
+            torch.stack(outs, 1)[told],
+            torch.from_numpy(here)[told],
+            torch.from_numpy(y[told]),
+            task,
+            prior_of(y, task),
+            linear.subset(folds, told),
+        )
+        board: list[dict[str, Any]] = []
+        used = list(range(len(plan)))
+        if rule == AUTO:
+            rule, used, board = _best(heard, [columns for _, columns in plan], [d["name"] for d in done], seconds)
+        return {
+            "kind": task.kind,
+            "experts": [done[i] for i in used],
+            "places": [plan[i][1] for i in used],
+            "joint": rule,
+            "coefficients": heard.learned(rule, used),
+            "prior": heard.prior.numpy(),
+            "board": board,
+        }
+
+    def forward(self, streams: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
+        outs, here = [], []
+        for member, columns in zip(self.experts, self.places):
+            outs.append(_wide(member({c: streams[c] for c in columns})))
+            here.append(torch.stack([streams[c][1] for c in columns]).any(0))
+        found = opinions.joint(
+            torch.stack(outs, 1), torch.stack(here, 1), self.kind, self.joint, self.coefficients, self.prior
+        )
+        return found[:, 0] if self.kind == "number" else found
+
+    def weights(self) -> dict[str, float] | None:
+        """By column, the sum of what its members count, where the rule gives each a weight."""
+        if self.joint not in ("weights", "product"):
+            return None
+        found = dict.fromkeys(sorted({c for columns in self.places for c in columns}), 0.0)
+        for columns, weight in zip(self.places, self.coefficients[0].tolist()):
+            for column in columns:
+                found[column] += weight / len(columns)
+        most = max(found.values()) or 1.0
+        return {c: w / most for c, w in found.items()}
+
+
+class Heard(NamedTuple):
+    """What members said of rows they had not learned from."""
+
+    out: Tensor  # (n, M, K)
+    here: Tensor  # (n, M) bool
+    y: Tensor
+    task: Task
+    prior: Tensor  # (K,)
+    folds: Folds
+
+    def learned(self, rule: str, used: Sequence[int], rows: np.ndarray | None = None) -> list[np.ndarray]:
+        """The coefficients of a rule over some of the members, from all rows or these."""
+        every = np.arange(len(self.y)) if rows is None else rows
+        return opinions.learn(
+            self.out[every][:, used],
+            self.here[every][:, used],
+            self.y[every],
+            task=self.task,
+            rule=rule,
+            prior=self.prior,
+            folds=linear.subset(self.folds, every),
+        )
+
+    def loss(self, rule: str, used: Sequence[int]) -> float:
+        """The mean loss over rows that the coefficients have not learned from either."""
+        total, count = 0.0, 0
+        for train, held in self.folds if len(self.folds) > 1 else [(np.arange(len(self.y)),) * 2]:
+            coefficients = [torch.from_numpy(c) for c in self.learned(rule, used, train)]
+            out = opinions.joint(
+                self.out[held][:, used], self.here[held][:, used], self.task.kind, rule, coefficients, self.prior
+            )
+            total += float(linear.loss(out, self.y[held], self.task, "log"))
+            count += len(held)
+        return total / max(count, 1)
+
+
+def _plan(
+    members: str | Sequence[Spec], on: str, streams: Mapping[str, Stream], rows: int
+) -> list[tuple[Spec, list[str]]]:
+    """Which learner learns from which columns."""
+    every = sorted(streams)
+    single = [[c] for c in every] if on != "all" else []
+    joint = [every] if on == "all" or (on == "both" and len(every) > 1) else []
+    if isinstance(members, str) and members != AUTO:
+        members = [members]
+    if members != AUTO:
+        return [(m, columns) for columns in [*single, *joint] for m in members]
+    width = sum(s.x.shape[1] for s in streams.values())
+    several: list[Spec] = ["logistic"]
+    several += ["svm"] if rows <= SVM else []
+    several += ["kernel"] if rows <= KERNEL else []
+    several += ["knn"] if rows <= KNN else []
+    several += ["trees"] if width <= TREES and find_spec("lightgbm") else []
+    plan: list[tuple[Spec, list[str]]] = [("logistic", columns) for columns in single]
+    if not joint:  # one column, or only one by one
+        return [*plan, *((m, columns) for columns in single for m in several[1:])]
+    return [*plan, *((m, columns) for columns in joint for m in several)]
+
+
+def _best(
+    heard: Heard, places: Sequence[list[str]], names: Sequence[str], seconds: Sequence[float]
+) -> tuple[str, list[int], list[dict[str, Any]]]:
+    """The rule and the members it uses, and how each choice fared, the best first."""
+    most = max(map(len, places))
+    wide = [i for i, columns in enumerate(places) if len(columns) == most]
+    narrow = [i for i, columns in enumerate(places) if len(columns) == 1]
+    tried: dict[tuple[str, tuple[int, ...]], str] = {
+        (
+            "product",
+            (i,),
+        ): f"{names[i]} of {', '.join(places[i]) if len(places[i]) < most or most == 1 else 'all columns'}"
+        for i in range(len(places))
+    }
+    groups = {"every member": list(range(len(places))), "all columns": wide, "each column alone": narrow}
+    for title, used in groups.items():
+        for rule in ("weights", "product", "stack") if len(used) > 1 else ():
+            tried.setdefault((rule, tuple(used)), f"{rule} over {title}")
+    board = [
+        {
+            "name": title,
+            "rule": rule,
+            "members": list(used),
+            "loss": heard.loss(rule, list(used)),
+            "seconds": float(sum(seconds[i] for i in used)),
+        }
+        for (rule, used), title in tried.items()
+    ]
+    board.sort(key=lambda entry: (entry["loss"], entry["seconds"]))
+    nothing = linear.loss(heard.prior.expand(len(heard.y), -1), heard.y, heard.task, "log")
+    board.append(
+        {"name": "knowing nothing", "rule": "", "members": [], "loss": float(nothing) / len(heard.y), "seconds": 0.0}
+    )
+    best = board[0]
+    return best["rule"], best["members"], board
+
+
+def held_out(
+    member: Spec, streams: Mapping[str, Stream], y: np.ndarray, *, task: Task, folds: Folds, seed: int
+) -> tuple[dict[str, Any], Tensor]:
+    """A learner completed on all rows, and its outputs (n, K) over the rows held out of each fold, by models that learned from
+    the other rows of that fold, with the hyperparameters that were chosen over all folds."""
+    whole = LEARNERS.complete(member, streams, y, task=task, folds=folds, seed=seed)
+    chosen = {**LEARNERS.normal(member), **LEARNERS.hyperparameters(whole)}
+    out = torch.zeros(len(y), 1 if task.kind == "number" else task.classes)
+    for train, held in folds:
+        inner = linear.subset(folds, train)
+        own = {c: Stream(s.x[train], s.present[train]) for c, s in streams.items()}
+        spec = LEARNERS.complete(chosen, own, y[train], task=task, folds=inner, seed=seed)
+        other = {c: Stream(s.x[held], s.present[held]) for c, s in streams.items()}
+        with torch.no_grad():
+            out[held] = _wide(LEARNERS.build(spec)(linear.tensors(other)))
+    return whole, out
+
+
+def prior_of(y: np.ndarray, task: Task) -> Tensor:
+    """(K,) the output of knowing nothing: log shares of the classes, log odds of the labels, or the mean; each counted once more
+    than it was seen."""
+    if task.kind == "category":
+        count = torch.from_numpy(np.bincount(y, minlength=task.classes) + 1.0)
+        return (count / count.sum()).log().float()
+    if task.kind == "labels":
+        share = torch.from_numpy((y.sum(0) + 1.0) / (len(y) + 2.0))
+        return share.logit().float()
+    return torch.tensor([float(y.mean())])
+
+
+def _wide(out: Tensor) -> Tensor:
+    """(B, K), of numbers too."""
+    return out[:, None] if out.ndim == 1 else out
