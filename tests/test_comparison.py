@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,8 @@ def rung(facts: dict[str, Any], column: str, name: str) -> dict[str, Any]:
 
 
 SCRATCH = "text_transformer, from scratch"
-RUNGS = [SCRATCH, "text_tfidf", "text_word2vec", WEIGHTS]
+TUNED = f"{WEIGHTS}, LoRA"
+RUNGS = [SCRATCH, "text_tfidf", "text_word2vec", WEIGHTS, TUNED]
 
 
 def test_every_rung_is_there_with_its_costs(found: dict[str, Any]) -> None:
@@ -108,7 +110,13 @@ def test_every_rung_is_there_with_its_costs(found: dict[str, Any]) -> None:
         assert one["prepare"]["seconds_a_row"] > 0 and one["learn_seconds"] > 0 and one["weights_bytes"] > 0
         assert one["rows_per_second"]["prepared"] > one["rows_per_second"]["raw"] > 0
     assert rung(found, "note", "text_tfidf")["cells_bytes"] > 0
-    assert rung(found, "note", WEIGHTS)["prepare"]["cells"] == {"note": 120}
+    assert (
+        rung(found, "note", WEIGHTS)["prepare"]["cells"]
+        == rung(found, "note", TUNED)["prepare"]["cells"]
+        == {"note": 120}
+    )
+    kinds = {one["name"]: one["kind"] for one in groups[0]["rungs"]}
+    assert kinds[TUNED] == "tuned" and "tuned - pretrained" in groups[0]["gaps"] and TUNED in groups[0]["advice"]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +125,7 @@ def test_every_rung_is_there_with_its_costs(found: dict[str, Any]) -> None:
         ("note", "text_tfidf", {"encoders": {"note": "text_tfidf"}, "learner": LEARNER}),
         ("note", WEIGHTS, {"encoders": {"note": WEIGHTS}, "learner": LEARNER}),
         ("junk", SCRATCH, {"encoders": {"junk": "text_transformer"}}),
+        ("note", TUNED, {"encoders": {"note": {"name": "text_pretrained", "weights": WEIGHTS, "tune": "lora"}}}),
         ("", "best pretrained of each", {"encoders": {"note": WEIGHTS, "junk": WEIGHTS}, "learner": LEARNER}),
     ],
 )
@@ -155,14 +164,14 @@ def test_what_is_planted_is_told_from_what_is_not(found: dict[str, Any]) -> None
 
 def test_every_rung_is_judged_on_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[int, list[tuple[int, ...]]] = {0: [], 1: []}
-    before = trial._figures
+    before = trial.figures
 
     def spy(bench: Any, answer: Any, rows: np.ndarray, place: int) -> Any:
         assert len(answer) == len(rows)
         seen[place].append(tuple(rows.tolist()))
         return before(bench, answer, rows, place)
 
-    monkeypatch.setattr(trial, "_figures", spy)
+    monkeypatch.setattr(trial, "figures", spy)
     calls = {"prepared": 0}
     prepare = TextPretrained.prepare
 
@@ -174,9 +183,8 @@ def test_every_rung_is_judged_on_the_same_rows(monkeypatch: pytest.MonkeyPatch) 
     facts = ladder_of(planted(60), seeds=2)
     assert facts["interval"] == "splits" and [len(set(rows)) for rows in seen.values()] == [1, 1]
     assert len(seen[0]) == len(seen[1]) == 1 + 2 * len(RUNGS) + 2 and seen[0] != seen[1]
-    assert calls["prepared"] == 2 * (
-        60 + 1
-    )  # each column once, and one cell to load the network; the splits share them
+    # each column once for its states and once for what the network takes, and one cell to load it; the splits share them
+    assert calls["prepared"] == 2 * 2 * (60 + 1)
     cells = rung(facts, "note", "text_tfidf")["prepare"]["cells"]
     assert cells == {"note": 120}  # what TF-IDF learns differs, and so do its cells
     model = plait.fit(
@@ -187,7 +195,7 @@ def test_every_rung_is_judged_on_the_same_rows(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_best_of_a_kind_is_chosen_without_the_rows_that_are_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
     learned, chosen_by = [], []
-    learn, choose = trial._learned, trial._choice
+    learn, choose = trial.made, trial._choice
 
     def learn_spy(bench: Any, spec: Any, specs: Any, data: Any, parts: np.ndarray, place: int) -> Any:
         learned.append(parts)
@@ -198,7 +206,7 @@ def test_the_best_of_a_kind_is_chosen_without_the_rows_that_are_judged_on(monkey
         chosen_by.append(len(rows))
         return choose(bench, model, data, rows, place)
 
-    monkeypatch.setattr(trial, "_learned", learn_spy)
+    monkeypatch.setattr(trial, "made", learn_spy)
     monkeypatch.setattr(trial, "_choice", choose_spy)
     ladder_of(planted(60), inputs=["note"], split="part")
     assert chosen_by == [6, 6, 6]  # the three with nothing to train
@@ -326,6 +334,25 @@ def test_the_classic_rungs_are_all_encoders_with_nothing_to_train() -> None:
     assert all(PRESET[kind] in CLASSIC[kind] for kind in PRESET)
 
 
+def test_a_network_is_trained_on_for_ten_epochs_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, seen = trial.Work.train, []
+
+    def spy(work: Any, *given: Any) -> Any:
+        tuned = work.spec["inputs"]["note"].get("tune", "frozen") != "frozen"
+        seen.append((tuned, work.options.epochs))
+        work.options = replace(work.options, epochs=1)
+        return train(work, *given)
+
+    monkeypatch.setattr(trial.Work, "train", spy)
+    facts = ladder_of(planted(60), inputs=["note"], epochs=None, seeds=2)
+    assert sorted(seen, key=str) == [(False, None)] * 2 + [(True, 10)] * 2
+    assert len(rung(facts, "note", TUNED)["seeds"]) == len(facts["parts"]) == 2
+    monkeypatch.setattr(trial, "STEPS", 4)
+    seen.clear()
+    ladder_of(planted(60), inputs=["note"], epochs=None, training={"batch_size": 10})
+    assert (True, 2) in seen  # 4 steps of 10 rows, of 30
+
+
 def test_lists_climb_the_ladder_of_what_is_in_them() -> None:
     inner = [r.encoders["x"] for r in ladder("x", "images").rungs]
     assert inner[0] == {"name": "image_set", "encoder": DEFAULTS["image"]}
@@ -354,7 +381,7 @@ def test_the_advice_says_what_the_figures_say() -> None:
     def gap(value: float, half: float = 0.03) -> dict[str, float]:
         return {"value": value, "low": value - half, "high": value + half}
 
-    def advice(pretrained: float, scratch: float) -> str:
+    def advice(pretrained: float, scratch: float, tuned: float | None = None) -> str:
         rungs = [
             one("cnn", "scratch", 0.5, 0.001),
             one("tfidf", "classic", 0.6, 0.0005),
@@ -364,6 +391,9 @@ def test_the_advice_says_what_the_figures_say() -> None:
         best = {"scratch": "cnn", "classic": "tfidf", "pretrained": "net"}
         gaps = {"pretrained - classic": gap(pretrained), "classic - scratch": gap(-scratch)}
         gaps |= {"pretrained - scratch": gap(pretrained - scratch), **{f"{k} - floor": gap(0.2) for k in best}}
+        if tuned is not None:
+            rungs.append(one("net, LoRA", "tuned", 0.6 + pretrained + tuned, 0.001))
+            best, gaps = {**best, "tuned": "net, LoRA"}, {**gaps, "tuned - pretrained": gap(tuned)}
         facts = {"metric": "accuracy", "floor": {"name": "the most frequent class"}}
         return column_advice(facts, {"rungs": rungs, "best": best, "gaps": gaps, "absent": []})
 
@@ -376,4 +406,7 @@ def test_the_advice_says_what_the_figures_say() -> None:
     )
     assert "net stays 9 ± 3 points below the best classic encoder, tfidf" in advice(-0.09, 0.2)
     assert "from scratch beats it by 20 ± 3 points" in advice(-0.09, 0.2)
+    assert "net, LoRA, is 5 ± 3 points better than net as it is, after 3.0 s" in advice(0.09, -0.1, 0.05)
+    assert "net, LoRA, cannot be told from net (a difference of 2 ± 3 points)" in advice(0.09, -0.1, 0.02)
+    assert "net, LoRA, stays 5 ± 3 points below net as it is" in advice(0.09, -0.1, -0.05)
     assert gap_text("rmse", gap(-1.5, 0.5)) == "1.50 ± 0.500 of RMSE"

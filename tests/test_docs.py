@@ -63,3 +63,32 @@ def test_an_encoder_is_added_as_the_page_says(tmp_path: Path) -> None:
     )
     assert fitted.returncode == 0, fitted.stderr
     assert '"value": 1.0' in fitted.stdout and (tmp_path / "table.plait/plait.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["sklearn.md", "few-examples.md"])
+def test_the_examples_of_a_page_run_and_print_what_it_shows(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    (code,), shown = re.findall(r"```python\n(.*?)```", text, re.S), re.findall(r"```text\n(.*?)```", text, re.S)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    if shown:
+        number = re.compile(r"\d\.\d+")
+        assert number.sub("#", done.stdout) == number.sub("#", shown[0])
+        for found, said in zip(number.findall(done.stdout), number.findall(shown[0]), strict=True):
+            assert float(found) == pytest.approx(float(said), abs=0.05)
+    assert page != "few-examples.md" or (tmp_path / "shots.html").stat().st_size > 10_000
+
+
+def test_the_page_of_few_examples_tells_every_option_of_prototypes() -> None:
+    import inspect
+
+    from plait.learners import LEARNERS
+
+    text = (ROOT / "docs/few-examples.md").read_text("utf-8")
+    own = {"task", "folds", "seed"}
+    parameters = inspect.signature(LEARNERS.load("prototypes").learn).parameters.values()
+    options = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY} - own
+    assert set(re.findall(r"^\| `(\w+)` \|", text, re.M)) == options

@@ -6,6 +6,8 @@ if TYPE_CHECKING:
     from plait.comparison import Comparison as Comparison
     from plait.comparison import compare as compare
     from plait.errors import PlaitError as PlaitError
+    from plait.fewshot import Shots as Shots
+    from plait.fewshot import shots as shots
     from plait.fitting import fit as fit
     from plait.inspection import Inspection as Inspection
     from plait.inspection import inspect as inspect
@@ -20,13 +22,27 @@ _PUBLIC = {
     "Inspection": "plait.inspection",
     "PlaitError": "plait.errors",
     "Predictor": "plait.predictor",
+    "Shots": "plait.fewshot",
     "Tokens": "plait.types",
     "compare": "plait.comparison",
     "fit": "plait.fitting",
     "inspect": "plait.inspection",
     "load": "plait.predictor",
+    "shots": "plait.fewshot",
 }
-__all__ = ["Comparison", "Inspection", "PlaitError", "Predictor", "Tokens", "compare", "fit", "inspect", "load"]
+__all__ = [
+    "Comparison",
+    "Inspection",
+    "PlaitError",
+    "Predictor",
+    "Shots",
+    "Tokens",
+    "compare",
+    "fit",
+    "inspect",
+    "load",
+    "shots",
+]
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: `import plait` stays free of torch

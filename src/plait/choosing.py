@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plait.errors import PlaitError, unknown
 from plait.fusion import DEFAULT
+from plait.presets import fixed_here
 from plait.spec import Spec
 
 FAST = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
 PRESETS: dict[str, Spec] = {"fast": FAST}  # word -> learner of fixed features
-LARGE = 200_000  # rows above which a table is trained on by the loop, where nobody says
+LARGE = 50_000  # rows above which a table is trained on by the loop, where nobody says
 
 
 def top_for(
-    preset: str | None, fusion: Spec | None, learner: Spec | None, said: Mapping[str, Any], rows: int
+    preset: str | None,
+    fusion: Spec | None,
+    learner: Spec | None,
+    said: Mapping[str, Any],
+    *,
+    rows: int,
+    kinds: Iterable[str],
 ) -> tuple[Spec, Spec | None]:
     """(fusion, learner): what answers. `said`: other arguments by name that a preset would contradict, None where not given.
-    Where nothing at all is said, "fast" on tables that are not large. Raises PlaitError, UnknownNameError."""
+    Where nothing at all is said, "fast" on tables that are not large, if each of the inputs' modalities can be encoded with
+    nothing to train here. Raises PlaitError, UnknownNameError."""
     given = {k: v for k, v in {"fusion": fusion, "learner": learner, **said}.items() if v}
     if preset is not None:
         if preset not in PRESETS:
@@ -29,6 +37,6 @@ def top_for(
                 f"Give one or the other."
             )
         return DEFAULT, PRESETS[preset]
-    if given or rows > LARGE:
+    if given or rows > LARGE or not fixed_here(kinds):
         return fusion or DEFAULT, learner
     return DEFAULT, FAST

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from plait import drift, files
+from plait.choosing import top_for
 from plait.data import split as splits
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
@@ -22,14 +23,13 @@ from plait.data.store import Store
 from plait.data.table import Table, read_table
 from plait.encoders import ENCODERS
 from plait.errors import OutputError, PlaitError, TableError
-from plait.evaluation import Evaluation, evaluate
-from plait.fusion import DEFAULT as FUSION
+from plait.evaluation import Evaluation, evaluate, missing_cells
 from plait.heads import HEADS
 from plait.learning import check as check_fixed
 from plait.learning import learn
 from plait.modalities.base import missing
 from plait.model import Model
-from plait.objectives.supervised import Supervised
+from plait.objectives import OBJECTIVES, asked
 from plait.predictor import Predictor, assemble
 from plait.preparation import Dataset, prepare, read_cells, read_labels
 from plait.progress import Progress
@@ -54,8 +54,10 @@ def fit(
     inputs: str | Sequence[str] | Mapping[str, str | None] | None = None,
     modalities: Mapping[str, str] | None = None,
     encoders: str | Mapping[str, Spec] | None = None,
-    fusion: Spec = FUSION,
+    preset: str | None = None,
+    fusion: Spec | None = None,
     learner: Spec | None = None,
+    objective: Spec = "supervised",
     heads: Mapping[str, Spec] | None = None,
     split: str | Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
@@ -77,11 +79,15 @@ def fit(
     targets: the column or columns to predict. inputs: the columns to predict from; None takes every other column.
     modalities, encoders, heads: by column, to override what is inferred: {"note": "text"}, {"note": "text_recurrent"} or
         {"note": {"name": "text_recurrent", "cell": "lstm"}}. fusion: a name or such a dict. See `plait list`.
+    preset: "fast": learners of fixed features, the best of them or several together, as the rows say that each has not learned
+        from. It is what is done where neither encoders, fusion, learner, heads, training nor epochs are given and the table has
+        no more than 50,000 rows, and what its columns need is installed.
     encoders: also the name of weights, for a column, {"note": "all-MiniLM-L6-v2"} (see `plait weights list`); or one word for
         all columns, or with the key "*" for those not named: "pretrained", "classic", "scratch", or "auto" (the default),
         which takes pretrained ones where their weights are on this machine, and says where they are not.
     learner: takes the place of fusion and heads: "logistic", "ridge", "svm", "kernel", "knn", "trees", "mlp", or a dict with
         options. It needs encoders with nothing to train, learns in seconds, and takes missing cells like everything else.
+    objective: how the losses of several targets are weighed: "supervised", "uncertainty", "gradnorm", or a dict with options.
     split: the name of a column that says train, valid or test (one called "split" is found by itself; {"column": ""}
         draws one all the same); or a dict of {"valid": 0.15, "test": 0.15, "stratify":
         True, "group": column, "time": column, "column": column}; with a column and a group, the group says which training
@@ -112,6 +118,9 @@ def fit(
         source = read_table(table, base=base)
         how = with_own_split(source, how, targets, inputs)
         schema = read_schema(source, targets, inputs, modalities, how)
+        said: dict[str, Any] = {"training": training, "epochs": epochs, "heads": heads}
+        said |= {"encoders": encoders if encoders != "auto" else None, "objective": asked(objective, learner)}
+        fusion, learner = top_for(preset, fusion, learner, said, rows=len(source), kinds=schema.inputs.values())
         specs = read_specs(schema, encoders, fusion, heads or {}, learner, progress)
         check_metric(options.metric, specs["outputs"])
         progress.say("\n".join([f"{source.name}: {len(source)} rows", *source.notices, str(schema)]))
@@ -119,20 +128,25 @@ def fit(
         ledger = Ledger()
         labels = {t: read_labels(source, t, kind, ledger, schema.options[t]) for t, kind in schema.targets.items()}
         parts = draw_split(source, schema, labels, how, seed)
+        if learner is None:
+            options.check(valid=int((parts == 1).sum()))
         progress.say(_parts_text(parts))
         spec = Checkpoints.spec(run) if run is not None and allow_data_change else None
         spec = spec or _learn(source, schema, labels, specs, np.flatnonzero(parts == 0))
         with torch.random.fork_rng():
             torch.manual_seed(step_seed(seed, 2**32 - 1))
             model = assemble(spec, outside=True)
+            for _, encoder in model.encoders.items():
+                encoder.begin()
         if learner is not None:
             check_fixed(model, specs)
         if run is not None:
-            Checkpoints.check_room(run, model)
+            Checkpoints.check_room(run, model, copies=options.copies)
         data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
-        identity = Identity.of(source, data, declared=specs, spec=spec, parts=parts, options=options, seed=seed)
+        declared = {**specs, "objective": OBJECTIVES.normal(objective)}
+        identity = Identity.of(source, data, declared=declared, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
-        work = Work(spec, model, data, source, parts, how, options, seed, progress)
+        work = Work(spec, model, data, source, parts, how, options, seed, progress, objective)
         model, state = work.learn() if learner is not None else work.train(checkpoints, deadline, stop)
         record = _record(source, how, parts, options, seed, state, identity)
         if checkpoints is not None and checkpoints.changed:
@@ -159,12 +173,13 @@ class Work:
     options: Options
     seed: int
     progress: Progress
+    objective: Spec = "supervised"
 
     def train(self, checkpoints: Checkpoints | None, deadline: float | None, stop: Any) -> tuple[Model, State]:
         """By the loop."""
         state = train(
             self.model,
-            Supervised(),
+            OBJECTIVES.build(self.objective, outside=True, targets=list(self.spec["outputs"])),
             self.data,
             train_rows=np.flatnonzero(self.parts == 0),
             valid_rows=np.flatnonzero(self.parts == 1),
@@ -243,6 +258,7 @@ def _record(
         "history": state.history,
         "best_epoch": state.best_epoch,
         "stopped": state.stopped,
+        "objective": state.shares,
         "identity": identity.to_json(),
     }
 
@@ -259,6 +275,7 @@ def _judge(
     rows = np.flatnonzero(parts == part)
     with progress.timed(f"Judged on {len(rows)} {splits.PARTS[part]} rows"):
         result = evaluate(model, data, rows, columns=list(predictor.inputs), seed=record["seed"])
+        result.missing = missing_cells(model, data, rows, columns=list(predictor.inputs), seed=record["seed"])
     result.bad_cells = ledger.to_json()
     record.update(
         judged_on=splits.PARTS[part], bad_cells=len(ledger), weights=model.weights(), evaluation=result.to_json()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 
 from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import unknown
@@ -26,6 +27,13 @@ FIXED = {
 }  # of plain cells, with nothing to train
 WEIGHTS = {"text": "text", "image": "image", "audio": "audio", "video": "image"}  # modality -> that of its weights
 SETS = {"images": "image", "texts": "text"}
+LIBRARIES = {
+    "text_tfidf": ("sklearn", "scipy"),
+    "image_sift": ("cv2", "sklearn"),
+    "audio_mfcc": ("librosa",),
+    "video_flow": ("cv2",),
+    "series_statistics": (),
+}  # classic encoder -> what has to be installed for it
 
 
 def choose(kinds: Mapping[str, str], preset: str, *, fixed: bool) -> tuple[dict[str, Spec], list[str]]:
@@ -41,6 +49,15 @@ def choose(kinds: Mapping[str, str], preset: str, *, fixed: bool) -> tuple[dict[
         notices.update({line: None for line in said})
         chosen[column] = {"name": DEFAULTS[kind], "encoder": part} if kind in SETS else part
     return chosen, list(notices)
+
+
+def fixed_here(kinds: Iterable[str]) -> bool:
+    """Whether columns of these modalities can all be encoded with nothing to train, by what is installed on this machine."""
+    for kind in {SETS.get(k, k) for k in kinds} - set(FIXED):
+        weights = kind in WEIGHTS and any(find(name) for name in BEST[WEIGHTS[kind]])
+        if not (weights and find_spec("transformers")) and not all(map(find_spec, LIBRARIES[CLASSIC[kind]])):
+            return False
+    return True
 
 
 def _one(kind: str, preset: str, fixed: bool) -> tuple[Spec, list[str]]:

@@ -18,6 +18,7 @@ from plait.nn.linear import Stream, Task
 from plait.spec import dumps, loads
 
 CLASSES = 3
+INPUTS = ["note", "size", "place"]
 every_learner = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n == "mlp" else n for n in LEARNERS]
 )
@@ -28,9 +29,22 @@ ONE: dict[str, dict[str, Any]] = {  # an option of each
     "kernel": {"ridge": [0.1]},
     "knn": {"k": 3},
     "trees": {"leaves": 5},
+    "prototypes": {"temperature": 0.05},
+    "blend": {"rule": "mean"},
     "mlp": {"hidden": 32},
 }
 KINDS = ["category", "labels", "number"]
+NO_NUMBERS = pytest.mark.skip(reason="prototypes are means of classes; a number has none, and the learner says so")
+every_kind_of_learner = pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(
+            n, k, marks=[pytest.mark.slow] * (n == "mlp") + [NO_NUMBERS] * ((n, k) == ("prototypes", "number"))
+        )
+        for n in LEARNERS
+        for k in KINDS
+    ],
+)
 
 
 def planted(kind: str, n: int = 240, seed: int = 0, missing: float = 0.2) -> tuple[dict[str, Stream], np.ndarray, Task]:
@@ -63,8 +77,7 @@ def answer(spec: dict[str, Any], streams: dict[str, Stream]) -> np.ndarray:
         return LEARNERS.build(spec)(linear.tensors(streams)).numpy()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@every_learner
+@every_kind_of_learner
 def test_a_learner_beats_knowing_nothing_by_far_on_rows_it_has_not_seen(name: str, kind: str) -> None:
     streams, y, task = planted(kind, n=480)
     first = {c: Stream(s.x[:240], s.present[:240]) for c, s in streams.items()}
@@ -79,8 +92,7 @@ def test_a_learner_beats_knowing_nothing_by_far_on_rows_it_has_not_seen(name: st
         assert out.shape == (240,) and np.mean((out - truth) ** 2) < 0.55 * truth.var()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@every_learner
+@every_kind_of_learner
 def test_a_spec_goes_through_json_and_rows_do_not_depend_on_each_other(name: str, kind: str) -> None:
     spec = learned(name, kind)
     streams, _, _ = planted(kind, seed=5)
@@ -190,11 +202,11 @@ def test_kernels_and_networks_and_trees_solve_what_a_line_cannot() -> None:
     y, task = (a ^ b).astype(np.int64), Task("category", 2)
     score = {}
     for name in LEARNERS:
-        given = {} if name == "trees" else {"power": 0.0}
+        given = {} if name in ("trees", "blend") else {"power": 0.0}
         spec = LEARNERS.complete({"name": name, **given}, x, y, task=task, folds=thirds(400), seed=0)
         score[name] = (answer(spec, x).argmax(1) == y).mean()
     assert min(score[n] for n in ("kernel", "knn", "mlp", "trees")) > 0.97, score
-    assert max(score[n] for n in ("logistic", "ridge", "svm")) < 0.7, score
+    assert max(score[n] for n in ("logistic", "ridge", "svm", "prototypes", "blend")) < 0.7, score
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -239,8 +251,10 @@ def table() -> list[dict[str, Any]]:
 @every_learner
 def test_a_fit_by_a_learner_goes_through_its_folder(name: str, table: list[dict[str, Any]], tmp_path: Path) -> None:
     out = tmp_path / "model"
-    model = plait.fit(table, ["kind", "price"], learner=name, encoders="classic", out=out, quiet=True)
-    assert model.figures["kind"]["accuracy"] == 1.0 and (model.figures["price"]["r2"] or 0) > 0.8
+    targets = ["kind"] if name == "prototypes" else ["kind", "price"]  # prototypes answer no numbers
+    model = plait.fit(table, targets, inputs=INPUTS, learner=name, encoders="classic", out=out, quiet=True)
+    assert model.figures["kind"]["accuracy"] == 1.0
+    assert name == "prototypes" or (model.figures["price"]["r2"] or 0) > 0.8
     again = plait.load(out)
     other = plait.fit(table, "kind", learner={"name": name, **ONE[name]}, encoders="classic", quiet=True)
     assert other.figures["kind"]["accuracy"] == 1.0
@@ -265,3 +279,80 @@ def test_encoders_to_be_trained_are_refused_before_any_work(table: list[dict[str
         plait.fit(table, "kind", learner="logistik", quiet=True)
     with pytest.raises(PlaitError, match="Did you mean 'classic'"):
         plait.fit(table, "kind", encoders="clasic", quiet=True)
+
+
+def by_hand(x: np.ndarray, y: np.ndarray, new: np.ndarray, shrink: float, temperature: float) -> np.ndarray:
+    """Mensink's and Snell's formula, row by row, class by class."""
+    logits = np.zeros((len(new), CLASSES))
+    for c in range(CLASSES):
+        own = x[y == c]
+        mean = (own.sum(0) + shrink * x.mean(0)) / (len(own) + shrink)
+        share = (len(own) + 1) / (len(x) + CLASSES)
+        logits[:, c] = [-np.sum((row - mean) ** 2) / temperature + np.log(share) for row in new]
+    return logits
+
+
+def test_prototypes_are_the_formula_of_snell() -> None:
+    streams, y, task = planted("category")
+    spec = learned("prototypes", "category", shrink=2.0, temperature=0.3, prior=1.0)
+    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    assert np.abs(answer(spec, streams) - by_hand(x, y, x, 2.0, 0.3)).max() < 1e-4
+
+
+def test_prototypes_of_labels_are_those_of_one_against_the_rest() -> None:
+    streams, y, _ = planted("labels")
+    spec = learned("prototypes", "labels", shrink=0.0, temperature=0.5, prior=0.0)
+    out = answer(spec, streams)
+    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    for label in range(CLASSES):
+        has = y[:, label] > 0
+        far, near = (((x - x[rows].mean(0)) ** 2).sum(1) for rows in (~has, has))
+        assert np.abs(out[:, label] - (far - near) / 0.5).max() < 1e-4
+
+
+def test_prototypes_are_those_of_scikit_learn_where_nothing_is_shrunk() -> None:
+    from sklearn.neighbors import NearestCentroid
+
+    streams, y, _ = planted("category")
+    spec = learned("prototypes", "category", shrink=0.0, prior=0.0)
+    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).numpy()
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    theirs = NearestCentroid().fit(x, y).predict(x)
+    assert (answer(spec, streams).argmax(1) == theirs).mean() > 0.995
+
+
+def test_prototypes_choose_what_says_most_of_rows_held_out() -> None:
+    streams, y, task = planted("category")
+    spec = learned("prototypes", "category", prior=1.0, shrink=[0.0, 200.0])
+    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
+    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    losses = {}
+    for shrink in (0.0, 200.0):
+        for temperature in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0):
+            logits = [by_hand(x[a], y[a], x[b], shrink, temperature) for a, b in thirds(len(y))]
+            shown = np.concatenate([y[b] for _, b in thirds(len(y))])
+            out = np.concatenate(logits)
+            log = (
+                out - np.log(np.exp(out - out.max(1, keepdims=True)).sum(1, keepdims=True)) - out.max(1, keepdims=True)
+            )
+            losses[shrink, temperature] = -log[np.arange(len(y)), shown].sum()
+    shrink, temperature = min(losses, key=lambda pair: losses[pair])
+    assert spec["sharpness"] == pytest.approx(1 / temperature)
+    assert np.abs(answer(spec, streams) - by_hand(x, y, x, shrink, temperature)).max() < 2e-3
+
+
+def test_prototypes_learn_from_one_row_a_class_and_say_no_to_numbers() -> None:
+    streams, y, task = planted("category", missing=0.0)
+    rows = np.array([int(np.flatnonzero(y == c)[0]) for c in range(CLASSES)])
+    few = {c: Stream(s.x[rows], s.present[rows]) for c, s in streams.items()}
+    alone = [(np.delete(np.arange(3), i), np.array([i])) for i in range(3)]
+    spec = LEARNERS.complete("prototypes", few, y[rows], task=task, folds=alone, seed=0)
+    assert spec["sharpness"] == 10.0  # nothing could be chosen by
+    assert (answer(spec, few).argmax(1) == y[rows]).all()
+    streams, y, task = planted("number")
+    with pytest.raises(PlaitError, match=r"no classes\. Take 'knn', 'ridge' or 'kernel'"):
+        LEARNERS.complete("prototypes", streams, y, task=task, folds=thirds(len(y)), seed=0)
+    with pytest.raises(PlaitError, match="temperature=0"):
+        learned("prototypes", "category", temperature=0)

@@ -19,13 +19,20 @@ def test_nobody_saying_anything_gives_what_it_always_gave() -> None:
     }  # fmt: skip
     assert {k: v for k, v in options.to_json().items() if k in before} == before
     assert options.optimizer == "adamw" and options.schedule == "cosine" and options.betas == (0.9, 0.999)
+    still = {"alone_first": 0.0, "alternate": False, "balance": "none"}
+    assert {k: getattr(options, k) for k in still} == still
     off = {"accumulate": 1, "l1": 0.0, "ema": 0.0, "soup": 0, "init": "default", "curriculum": 0.0}
     assert {k: getattr(options, k) for k in off} == off
     assert options.patience_for(30) == 10 and options.patience_for(6) == 5 and options.decay_epochs_for(30) == 10
 
 
 def test_options_go_through_json() -> None:
-    for given in ({}, {"optimizer": "lion"}, {"schedule": "one-cycle", "betas": [0.8, 0.9]}):
+    for given in (
+        {},
+        {"optimizer": "lion"},
+        {"schedule": "one-cycle", "betas": [0.8, 0.9]},
+        {"modality_dropout": [0.0, 0.5]},
+    ):
         options = Options.of(given)
         assert Options.of(json.loads(json.dumps(options.to_json()))) == options
 
@@ -60,6 +67,17 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "momentum of one": ({"momentum": 1.0}, "momentum: 1.0 is out of range"),
     "words": ({"learning_rate": "fast"}, "learning_rate: found 'fast', expected a number"),
     "more than all": ({"curriculum": 1.5}, "curriculum: 1.5 is out of range, expected from 0 to 1"),
+    "one end": ({"modality_dropout": [0.1]}, "modality_dropout: found .0.1., expected a number, or two"),
+    "a word at the end": ({"modality_dropout": [0.1, "all"]}, "expected a number, or two"),
+    "all hidden at last": ({"modality_dropout": [0.1, 1.0]}, "modality_dropout: .0.1, 1.0. is out of range"),
+    "longer than all": ({"alone_first": 1.1}, "alone_first: 1.1 is out of range, expected from 0 to 1"),
+    "now and then": ({"alternate": 2}, "alternate: found 2, expected true or false"),
+    "no such balance": ({"balance": "ogm"}, "Did you mean 'ogm-ge'"),
+    "no alpha": ({"balance_alpha": 0}, "balance_alpha: 0 is out of range, expected above 0"),
+    "alternate and alone": ({"alternate": True, "alone_first": 0.2}, "alternate: found true beside alone_first=0.2"),
+    "alternate and ogm": ({"alternate": True, "balance": "ogm-ge"}, "alternate: found true beside balance='ogm-ge'"),
+    "alternate and blend": ({"alternate": True, "balance": "blend"}, "alternate: found true beside balance='blend'"),
+    "never together": ({"alone_first": 1, "balance": "ogm-ge"}, "'ogm-ge' beside alone_first=1"),
     "not a number": ({"learning_rate": float("nan")}, "learning_rate: nan is out of range"),
 }
 

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from plait.heads import HEADS
+from plait.objectives import OBJECTIVES
 from plait.training.options import OPTIMIZERS, Options
 
 PAGE = (Path(__file__).parents[2] / "docs/training.md").read_text("utf-8")
 LOOP, REST = PAGE.split("## The heads")
-PLAIN = {"accumulate", "batch_size", "clip", "curriculum", "decay", "ema", "init", "l1", "modality_dropout", "nesterov",
-         "optimizer", "precision", "schedule", "soup"}  # fmt: skip  # one default, whatever else is asked for
+PLAIN = {"accumulate", "alone_first", "alternate", "balance", "balance_alpha", "batch_size", "clip", "curriculum", "decay",
+         "ema", "init", "l1", "modality_dropout", "nesterov", "optimizer", "precision", "schedule",
+         "soup"}  # fmt: skip  # one default, whatever else is asked for
 
 
 def test_every_option_of_the_loop_is_there_with_its_default() -> None:
@@ -29,6 +31,15 @@ def test_every_option_of_the_loop_is_there_with_its_default() -> None:
         said = rows[name].strip("`")
         value = getattr(Options(), name)
         assert (said if isinstance(value, str) else json.loads(said)) == value, name
+
+
+def test_every_objective_is_there_with_its_options() -> None:
+    [section] = re.findall(r"^## Several targets$(.*?)^## ", PAGE, re.M | re.S)
+    for name in OBJECTIVES:
+        [line] = re.findall(rf"^- `{name}`.*?(?=^- |^$)", section, re.M | re.S)
+        for option, parameter in inspect.signature(OBJECTIVES.load(name).__init__).parameters.items():
+            if isinstance(parameter.default, float):
+                assert f"`{option}` ({parameter.default:g})" in line, (name, option)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -79,3 +90,6 @@ def test_the_commands_are_understood(tmp_path: Path) -> None:
     for spec in (heads[1]["price"], heads[2]["kind"]):
         HEADS.normal(spec)
     assert Options.of(_specs_flat(["betas=[0.9,0.98]"])).betas == (0.9, 0.98)
+    assert Options.of(options[3]).balance == "ogm-ge" and Options.of(options[3]).modality_dropout == (0.0, 0.5)
+    [objective] = [b for a, b in pairwise(given[3]) if a == "--objective"]
+    assert OBJECTIVES.normal(_specs([f"objective={objective}"])["objective"]) == {"name": "gradnorm", "alpha": 1}

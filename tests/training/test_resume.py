@@ -32,17 +32,31 @@ KINDS: dict[str, dict[str, Any]] = {
     "l1": {"l1": 0.01},
     "init": {"init": "orthogonal"},
     "curriculum": {"curriculum": 0.7},
+    "rising dropout": {"modality_dropout": [0.0, 0.6]},
+    "alone first": {"alone_first": 0.5},
+    "alternate": {"alternate": True},
+    "ogm-ge": {"balance": "ogm-ge", "accumulate": 2, "batch_size": 4},
+    "blend": {"balance": "blend", "ema": 0.5},
+    "uncertainty": {"objective": "uncertainty"},
+    "gradnorm": {"objective": "gradnorm", "soup": 2},
 }
 SAVES = 12  # of three epochs of four steps: each step but the last of an epoch, and each epoch
 
 
 def fit(table: Path, out: Path, kind: str) -> None:
-    toy.fit(table, inputs=["note", "size"], epochs=3, out=out, training={"batch_size": 8, **KINDS[kind]})
+    training = {"batch_size": 8, **KINDS[kind]}
+    objective = training.pop("objective", None)
+    more: Any = {"targets": ["kind", "value"], "objective": objective} if objective else {}
+    toy.fit(table, inputs=["note", "size"], epochs=3, out=out, training=training, **more)
 
 
 def held(out: Path) -> tuple[str, Any]:
     about = json.loads((out / "plait.json").read_text())
-    return hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest(), about["record"]["history"]
+    record = about["record"]
+    return hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest(), [
+        record["history"],
+        record["objective"],
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -74,20 +88,23 @@ def test_a_run_that_breaks_after_saves_ends_in_the_same_bytes(
     assert held(tmp_path / "broken") == held(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("lost", ["average", "soup-0", "optimizer"])
+@pytest.mark.parametrize("lost", ["average", "soup-0", "optimizer", "objective.", "blend"])
 def test_what_a_checkpoint_keeps_is_needed(
     lost: str, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test above would see a part of the state that is forgotten."""
-    kind = {"average": "ema", "soup-0": "soup", "optimizer": "lion"}[lost]
+    kind = {"average": "ema", "soup-0": "soup", "optimizer": "lion", "objective.": "gradnorm", "blend": "blend"}[lost]
     monkeypatch.setitem(train.__kwdefaults__, "save_seconds", 0.0)
     monkeypatch.setattr(fitting, "_extra", lambda *_: {})
     fit(table, tmp_path / "whole", kind)
     real, saves = Checkpoints.save, [0]
 
     def forgetting(self: Checkpoints, step: int, tensors: dict[str, Any], state: dict[str, Any]) -> None:
-        blank = {k: {n: v * 0 for n, v in t.items()} if k == lost else t for k, t in tensors.items()}
-        real(self, step, blank, state)
+        blank = {
+            k: {n: v * 0 if k == lost or n.startswith(lost) else v for n, v in t.items()} for k, t in tensors.items()
+        }
+        real(self, step, blank, {k: {"weights": {n: 1 / 3 for n in v["weights"]}, "losses": v["losses"]}
+                                 if k == lost else v for k, v in state.items()})  # fmt: skip
         saves[0] += 1
         if saves[0] == 5:
             raise RuntimeError("as if killed")

@@ -24,7 +24,7 @@ def gradients(parts: int, **how: Any) -> tuple[float, dict[str, torch.Tensor]]:
     accelerator, _ = steps.accelerator_for("fp32")
     [(batches, rows, _)] = list(prefetch(data, [ROWS], size=-(-23 // parts)))
     assert len(batches) == parts and (rows == ROWS).all()
-    loss = steps.gradient(accelerator, model, model, Supervised(weights={"value": 2.0}), batches, dropout=0.0)
+    loss = steps.gradient(accelerator, model, model, Supervised(weights={"value": 2.0}), batches)
     return float(loss), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from plait.cli import weights
+from plait.cli import shots, weights
 from plait.cli.output import show
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 app.add_typer(weights.app, name="weights")
+app.command("shots")(shots.shots)
 
 TABLE = Annotated[
     str,
@@ -66,11 +67,13 @@ def fit(
     encoders: Annotated[
         Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, classic or scratch.")
     ] = None,
-    fusion: Annotated[str, typer.Option(help="NAME:option=value,…")] = "average",
+    preset: Annotated[Optional[str], typer.Option(help="fast: chooses by itself, in seconds; so it does unasked.")] = None,
+    fusion: Annotated[Optional[str], typer.Option(help="NAME:option=value,… trained by the loop.")] = None,
     learner: Annotated[
         Optional[str],
         typer.Option(help="NAME:option=value,… in place of fusion and heads, on fixed features: logistic, …"),
     ] = None,
+    objective: Annotated[str, typer.Option(help="Several targets: supervised, uncertainty, gradnorm.")] = "supervised",
     train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
     split_column: Annotated[
         Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
@@ -103,8 +106,10 @@ def fit(
         modalities={k: v for k, v in targets.items() if v},
         encoders=_encoders(encoder, encoders),
         heads=_specs(head),
-        fusion=_specs([f"fusion={fusion}"])["fusion"],
+        preset=preset,
+        fusion=None if fusion is None else _specs([f"fusion={fusion}"])["fusion"],
         learner=_specs([f"learner={learner}"])["learner"] if learner else None,
+        objective=_specs([f"objective={objective}"])["objective"],
         split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
         training={k: v for k, v in _specs_flat(train).items()},
         seed=seed,

@@ -15,7 +15,9 @@ class Fusion(nn.Module, ABC):
     The order of the columns does not matter: parameters belong to names."""
 
     level: ClassVar[str] = "feature"
-    members: int = 1  # K: each of the K tokens it gives is a model of its own; heads answer each, and their answers are averaged
+    members: int = (
+        1  # K: each of the K tokens it gives is a model of its own; heads answer each, and their answers are averaged
+    )
 
     @abstractmethod
     def forward(self, streams: dict[str, Tokens]) -> Tokens:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 STEPS = 200  # of L-BFGS at most
+FEW = 50  # of those that only choose a C, each begun where the smaller C ended
 CHOSEN = 3000  # rows that hyperparameters are chosen on, at most
 ROWWISE = 64  # a stream at least this wide is an embedding: each row is brought to unit length
 
@@ -87,20 +88,36 @@ def loss(out: Tensor, y: Tensor, task: Task, kind: str) -> Tensor:
     return F.binary_cross_entropy_with_logits(out, y.to(out.dtype), reduction="sum")
 
 
-def fit(x: Tensor, y: Tensor, task: Task, kind: str, c: float, l1: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Weights (F, K) and bias (K,) that minimise the loss + (1 / 2C) |W|^2, the bias free; squared loss in closed form. `l1`
-    adds l1 |W|_1, by proximal steps (FISTA, Beck & Teboulle 2009)."""
+Plane = tuple[Tensor, Tensor]  # weights (F, K), bias (K,)
+
+
+def fit(x: Tensor, y: Tensor, task: Task, kind: str, c: float, l1: float = 0.0) -> Plane:
+    """The plane that minimises the loss + (1 / 2C) |W|^2, the bias free; squared loss in closed form. `l1` adds l1 |W|_1, by
+    proximal steps (FISTA, Beck & Teboulle 2009)."""
     outs = task.classes if task.kind != "number" else 1
     if l1 > 0:
         return _proximal(x, y, task, kind, c, l1, outs)
     if kind == "squared" or task.kind == "number":
         return _closed(x, torch.from_numpy(goals(y.numpy(), task)), c)
+    if x.shape[1] <= x.shape[0]:
+        return _descended(x, y, task, kind, c)
+    turned, back = _turned(x)
+    w, b = _descended(turned, y, task, kind, c)
+    return back @ w, b
+
+
+def _descended(
+    x: Tensor, y: Tensor, task: Task, kind: str, c: float, *, start: Plane | None = None, steps: int = STEPS
+) -> Plane:
+    """By L-BFGS, from zero or from another plane."""
+    outs = task.classes
     with torch.enable_grad():
-        w = torch.zeros(x.shape[1], outs, requires_grad=True)
-        b = torch.zeros(outs, requires_grad=True)
+        w, b = (torch.zeros(x.shape[1], outs), torch.zeros(outs)) if start is None else (t.clone() for t in start)
+        w.requires_grad_(True)
+        b.requires_grad_(True)
         solver = torch.optim.LBFGS(
             [w, b],
-            max_iter=STEPS,
+            max_iter=steps,
             history_size=20,
             line_search_fn="strong_wolfe",
             tolerance_grad=1e-6,
@@ -151,29 +168,35 @@ def _proximal(x: Tensor, y: Tensor, task: Task, kind: str, c: float, l1: float, 
 
 
 def choose(x: Tensor, y: Tensor, task: Task, kind: str, folds: Folds, grid: Sequence[float]) -> float:
-    """The C of the grid whose models have the least loss on the rows they were not fitted on."""
+    """The C of the grid (ascending) whose models have the least loss on the rows they were not fitted on."""
     if len(grid) == 1 or not folds:
         return float(grid[len(grid) // 2])
-    sums = []
-    for c in grid:
-        total, count = 0.0, 0
-        for train, held in folds:
-            w, b = fit(x[train], y[train], task, kind, c)
-            total += float(loss(x[held] @ w + b, y[held], task, kind))
-            count += len(held)
-        sums.append(total / max(count, 1))
+    closed = kind == "squared" or task.kind == "number"
+    sums, count = np.zeros(len(grid)), 0
+    for train, held in folds:
+        plane: Plane | None = None
+        for i, c in enumerate(grid):
+            if closed:
+                plane = fit(x[train], y[train], task, kind, c)
+            else:
+                plane = _descended(x[train], y[train], task, kind, c, start=plane, steps=FEW)
+            sums[i] += float(loss(x[held] @ plane[0] + plane[1], y[held], task, kind))
+        count += len(held)
     return float(grid[int(np.argmin(sums))])
 
 
 def small(x: Tensor) -> Tensor:
     """(n, r): the same rows turned into the space they span: models with an L2 penalty are the same there, and cheaper where
     there are fewer rows than features."""
-    if x.shape[1] <= x.shape[0]:
-        return x
+    return x if x.shape[1] <= x.shape[0] else _turned(x)[0]
+
+
+def _turned(x: Tensor) -> Plane:
+    """(n, r) rows in the space they span, and (F, r) which turns weights there into weights here."""
     lam, u = torch.linalg.eigh((x @ x.T).double())
     keep = lam > 1e-9 * lam.max().clamp_min(1e-30)
-    turned: Tensor = u[:, keep] * lam[keep].sqrt()
-    return turned.float()
+    lam, u = lam[keep].sqrt(), u[:, keep]
+    return (u * lam).float(), (x.T @ (u / lam).float())
 
 
 def subset(folds: Folds, rows: np.ndarray) -> Folds:

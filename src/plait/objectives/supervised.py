@@ -20,3 +20,6 @@ class Supervised(Objective):
             f"{name}_loss": self.weights.get(name, 1.0) * loss.sum() / passed.known[name].sum().clamp_min(1)
             for name, loss in passed.losses.items()
         }
+
+    def shares(self) -> dict[str, float] | None:
+        return dict(self.weights) or None

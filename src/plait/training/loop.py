@@ -18,8 +18,9 @@ from plait.model import Model
 from plait.objectives.base import Objective
 from plait.preparation import Dataset
 from plait.progress import Bar, Progress
-from plait.training import optimizers
+from plait.training import blending, optimizers
 from plait.training.averages import Soup, Weights, copied, moved
+from plait.training.balance import Modulation, shown
 from plait.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
 from plait.training.curriculum import row_lengths
 from plait.training.initial import initialise
@@ -27,7 +28,7 @@ from plait.training.options import Options
 from plait.training.prefetch import prefetch
 from plait.training.schedule import order, planned, step_seed
 from plait.training.signals import Stop
-from plait.training.step import accelerator_for, gradient
+from plait.training.step import accelerator_for, attached, gradient
 from plait.training.validation import validate
 from plait.types import Batch
 
@@ -62,6 +63,8 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)  # of the steps of the epoch that is running
     stopped: str | None = None  # why a run ended before its last epoch
+    blend: dict[str, Any] = field(default_factory=dict)  # gradient blending: losses when last measured, and weights
+    shares: dict[str, float] | None = None  # at the end: how much the objective lets each target count
     speeds: list[Speed] = field(default_factory=list)  # of the epochs run in this process; never saved: bytes repeat
 
 
@@ -86,54 +89,32 @@ def train(
     options.check(valid=len(valid_rows))
     stop = stop or Stop()
     accelerator, precision = accelerator_for(options.precision)
-    model.to(accelerator.device)
-    data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
-    run = _Run(
-        accelerator,
-        model,
-        objective,
-        data,
-        options,
-        checkpoints,
-        seed=seed,
-        stop=stop,
-        steps=-(-len(train_rows) // options.step_rows),
-        epochs=options.epochs_for(len(train_rows)),
-    )
-    patience = options.patience_for(run.epochs)
-    lengths = row_lengths(data, train_rows) if options.curriculum else None
-    state = run.resume()
-    if state.step:
-        progress.say(f"Going on from step {state.step} of {run.epochs * run.steps}.")
-    progress.say(
-        f"Training: {len(train_rows)} rows, {run.epochs} epochs of {run.steps} steps, {precision} on "
-        f"{accelerator.device}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters"
-    )
-    bar = progress.bar("Training", run.epochs * run.steps, unit="steps", start=state.step)
-    with stop.interruptible(), torch.random.fork_rng(), bar as advance:
-        try:
-            for epoch in range(len(state.history), run.epochs):
-                if state.stopped:
-                    break
-                short = lengths if epoch < options.curriculum * run.epochs else None
-                rows = np.array_split(order(train_rows, seed=seed, epoch=epoch, lengths=short), run.steps)
-                cut = run.epoch(state, rows[state.step - epoch * run.steps :], deadline, save_seconds, advance)
-                run.end_epoch(state, epoch, valid_rows, patience)
-                if not cut or state.step % run.steps == 0:
-                    run.save(state, every=0)
-                state.stopped = cut or (INTERRUPTED if stop.interrupted else state.stopped)
-                if not progress.terminal and (
-                    epoch % max(1, run.epochs // 8) == 0 or state.stopped or epoch + 1 == run.epochs
-                ):
-                    progress.say(f"  epoch {epoch + 1}/{run.epochs}: {_note(state, state.speeds[-1].rows_per_second)}")
-        except SystemExit:  # SIGTERM
-            run.settle()
-            if state.stopped not in CUT and state.step >= len(state.history) * run.steps:  # not a half epoch judged
-                run.save(state, every=0)
-            progress.say(f"Terminated after step {state.step}. Call again with the same arguments to go on.")
-            raise
-    run.stir(state, valid_rows, progress)
-    run.keep_best()
+    with attached(model, objective):
+        model.to(accelerator.device)
+        data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
+        run = _Run(
+            accelerator,
+            model,
+            objective,
+            data,
+            options,
+            checkpoints,
+            seed=seed,
+            stop=stop,
+            train_rows=train_rows,
+            valid_rows=valid_rows,
+        )
+        state = run.resume()
+        if state.step:
+            progress.say(f"Going on from step {state.step} of {run.epochs * run.steps}.")
+        progress.say(
+            f"Training: {len(train_rows)} rows, {run.epochs} epochs of {run.steps} steps, {precision} on "
+            f"{accelerator.device}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters"
+        )
+        run.all_epochs(state, deadline, save_seconds, progress)
+        run.stir(state, progress)
+        run.keep_best()
+        state.shares = objective.shares()
     model.eval()
     return state
 
@@ -152,20 +133,54 @@ class _Run:
         *,
         seed: int,
         stop: Stop,
-        steps: int,
-        epochs: int,
+        train_rows: np.ndarray,
+        valid_rows: np.ndarray,
     ) -> None:
         self.stop = stop
         self.accelerator, self.model, self.objective, self.data = accelerator, model, objective, data
-        self.options, self.checkpoints, self.seed, self.steps, self.epochs = options, checkpoints, seed, steps, epochs
-        self.optimizer = optimizers.build(model, options)
+        self.options, self.checkpoints, self.seed = options, checkpoints, seed
+        self.train_rows, self.valid_rows = train_rows, valid_rows
+        self.steps, self.epochs = -(-len(train_rows) // options.step_rows), options.epochs_for(len(train_rows))
+        self.patience = options.patience_for(self.epochs)
+        self.optimizer = optimizers.build(model, options, objective)
         self.wrapped = accelerator.prepare_model(model)
         self.names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
+        self.clipped = [p for n, p in model.named_parameters() if not n.startswith(f"{optimizers.OBJECTIVE}.")]
         self.best: Weights = {}
         self.average: Weights = {}  # of the weights over steps, where it is asked for
         self.own: Weights = {}  # of the model, while it holds an average
         self.soup = Soup(options.soup)
         self.saved = time.monotonic()
+
+    def all_epochs(self, state: State, deadline: float | None, save_seconds: float, progress: Progress) -> None:
+        """The epochs that are left, or as many as there is time for."""
+        lengths = row_lengths(self.data, self.train_rows) if self.options.curriculum else None
+        bar = progress.bar("Training", self.epochs * self.steps, unit="steps", start=state.step)
+        with self.stop.interruptible(), torch.random.fork_rng(), bar as advance:
+            try:
+                for epoch in range(len(state.history), self.epochs):
+                    if state.stopped:
+                        break
+                    short = lengths if epoch < self.options.curriculum * self.epochs else None
+                    drawn = order(self.train_rows, seed=self.seed, epoch=epoch, lengths=short)
+                    rows = np.array_split(drawn, self.steps)[state.step - epoch * self.steps :]
+                    cut = self.epoch(state, rows, deadline, save_seconds, advance)
+                    self.end_epoch(state, epoch)
+                    if not cut or state.step % self.steps == 0:
+                        self.save(state, every=0)
+                    state.stopped = cut or (INTERRUPTED if self.stop.interrupted else state.stopped)
+                    if not progress.terminal and (
+                        epoch % max(1, self.epochs // 8) == 0 or state.stopped or epoch + 1 == self.epochs
+                    ):
+                        note = _note(state, state.speeds[-1].rows_per_second)
+                        progress.say(f"  epoch {epoch + 1}/{self.epochs}: {note}")
+            except SystemExit:  # SIGTERM
+                self.settle()
+                whole = state.step >= len(state.history) * self.steps  # not a half epoch judged
+                if state.stopped not in CUT and whole:
+                    self.save(state, every=0)
+                progress.say(f"Terminated after step {state.step}. Call again with the same arguments to go on.")
+                raise
 
     def epoch(
         self, state: State, todo: list[np.ndarray], deadline: float | None, save_seconds: float, bar: Bar
@@ -193,10 +208,19 @@ class _Run:
         torch.manual_seed(step_seed(self.seed, state.step))
         options, scores = self.options, [entry["score"] for entry in state.history]
         rate = planned(options, state.step, steps=self.steps, epochs=self.epochs, scores=scores)
+        show = shown(options, state.step, total=self.epochs * self.steps, columns=list(self.data.columns))
+        together = options.balance == "ogm-ge" and not show.alone
         total = gradient(
-            self.accelerator, self.wrapped, self.model, self.objective, parts, dropout=options.modality_dropout
+            self.accelerator,
+            self.wrapped,
+            self.model,
+            self.objective,
+            parts,
+            show=show,
+            modulation=Modulation(self.model, options.balance_alpha) if together else None,
+            blend=state.blend["weights"] if options.balance == "blend" else None,
         )
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), options.clip)
+        norm = self.accelerator.clip_grad_norm_(self.clipped, options.clip)
         state.losses.append(_finite(total, norm, state.step, rows))
         self.optimizer.step(rate)
         self.optimizer.zero_grad()
@@ -204,7 +228,7 @@ class _Run:
             moved(self.average, self.model, decay=options.ema, step=state.step)
         state.step += 1
 
-    def end_epoch(self, state: State, epoch: int, valid_rows: np.ndarray, patience: int) -> None:
+    def end_epoch(self, state: State, epoch: int) -> None:
         """Validates, keeps the weights when they are as good as the best so far, and decides whether to go on. As good:
         within one standard error, so that a lucky epoch early on does not win over a trained model (the one-standard-error
         rule of Breiman et al. 1984, in favour of more training). Without validation rows the last weights are kept."""
@@ -212,10 +236,13 @@ class _Run:
         entry = {
             "epoch": epoch,
             "loss": float(np.mean(state.losses)) if state.losses else None,
-            **self.judged(valid_rows),
+            **self.judged(),
         }
+        blend = self.weigh(state.blend) if blending.ends(self.options, epoch, self.epochs) else state.blend
+        if blend:
+            entry["blend"] = blend
         with self.stop.held():
-            state.losses = []
+            state.losses, state.blend = [], blend
             state.history.append(entry)
             if entry["score"] is None or entry["score"] >= state.best_score - entry["slack"]:
                 state.best_score = -np.inf if entry["score"] is None else max(state.best_score, entry["score"])
@@ -223,13 +250,19 @@ class _Run:
                 self.best = copied(self.model, self.average)
             if self.options.soup:
                 self.soup.offer(epoch, copied(self.model), [e["score"] for e in state.history])
-            if valid_rows.size and epoch - state.best_epoch >= patience and not state.stopped:
-                state.stopped = f"no better {entry['watched']} for {patience} epochs"
+            if self.valid_rows.size and epoch - state.best_epoch >= self.patience and not state.stopped:
+                state.stopped = f"no better {entry['watched']} for {self.patience} epochs"
 
-    def judged(self, valid_rows: np.ndarray) -> dict[str, Any]:
+    def weigh(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Gradient blending: how all columns together and each alone have generalised since the measurement before."""
+        rows = blending.sample(self.train_rows, len(self.valid_rows), seed=self.seed)
+        now = blending.measured(self.model, self.data, train_rows=rows, valid_rows=self.valid_rows)
+        return blending.update(before, now)
+
+    def judged(self) -> dict[str, Any]:
         """What the validation rows say of the weights, or of their average, where it is what is kept."""
         with self.holding(self.average):
-            return validate(self.model, self.data, valid_rows, self.options)
+            return validate(self.model, self.data, self.valid_rows, self.options)
 
     @contextmanager
     def holding(self, weights: Weights) -> Iterator[None]:
@@ -250,14 +283,14 @@ class _Run:
             self.model.load_state_dict(self.own)
             self.own = {}
 
-    def stir(self, state: State, valid_rows: np.ndarray, progress: Progress) -> None:
+    def stir(self, state: State, progress: Progress) -> None:
         """The soup of the best epochs, kept where the validation rows find it as good as the best epoch. The last entry of
         the history says so. It follows from the checkpoint alone."""
         if len(self.soup.held) < 2:
             return
         soup = self.soup.mean()
         with self.holding(soup):
-            found = validate(self.model, self.data, valid_rows, self.options)
+            found = validate(self.model, self.data, self.valid_rows, self.options)
         kept = found["score"] is None or found["score"] >= state.best_score - found["slack"]
         epochs = list(self.soup.held)
         state.history[-1] = {**state.history[-1], "soup": {"epochs": epochs, "score": found["score"], "kept": kept}}
@@ -273,7 +306,7 @@ class _Run:
         if found is None:
             initialise(self.model, self.options.init, seed=self.seed)
             self.average = copied(self.model) if self.options.ema else {}
-            return State()
+            return State(blend=self.weigh({}) if self.options.balance == "blend" else {})
         self.model.load_state_dict(found.tensors["model"])
         device = self.accelerator.device
         self.average = {k: v.to(device) for k, v in found.tensors.get("average", {}).items()}
@@ -285,7 +318,7 @@ class _Run:
             self.soup.restore(found.tensors)
             return state
         done = len(state.history)
-        return State(step=done * self.steps, best_epoch=done - 1, history=state.history)
+        return State(step=done * self.steps, best_epoch=done - 1, history=state.history, blend=state.blend)
 
     def save(self, state: State, *, every: float) -> None:
         """A checkpoint, when the last is more than `every` seconds old. When it cannot be written, the one before it is

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from plait.errors import PlaitError
 from plait.model import Model
+from plait.objectives.base import Objective
 from plait.training.lion import Lion
 from plait.training.options import Options
 
+OBJECTIVE = "objective"  # the name under which an objective is attached to a model while it is trained
 HEADS = ("top.heads.", "top.each.")  # where the parameters of heads are in a model
 Group = dict[str, Any]
 Named = Sequence[tuple[str, Tensor]]
@@ -51,11 +53,14 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
 
 
-def build(model: Model, options: Options) -> Optimizers:
+def build(model: Model, options: Options, objective: Objective | None = None) -> Optimizers:
     """The optimizer that the options name. AdamW (Loshchilov & Hutter 2019), Lion (Chen et al. 2023) and Muon decay weights
     beside the gradient; Adam (Kingma & Ba 2015), SGD (Nesterov's, Sutskever et al. 2013) and RMSprop (Hinton 2012) add the
-    L2 penalty to it. Biases, norms and single vectors are not decayed."""
+    L2 penalty to it. Biases, norms and single vectors are not decayed. `objective`: the one
+    attached to the model, whose parameters have rates of their own."""
     factors = rates(model)
+    if objective is not None:
+        factors |= {f"{OBJECTIVE}.{name}": factor for name, factor in objective.rates.items()}
     named = list(model.named_parameters())
     if options.optimizer == "muon":
         inner = hidden(model)

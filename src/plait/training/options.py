@@ -11,6 +11,7 @@ from plait.errors import PlaitError, unknown
 PRECISIONS = ("auto", "fp32", "bf16")
 SCHEDULES = ("cosine", "constant", "step", "exponential", "one-cycle", "plateau")
 INITS = ("default", "orthogonal", "xavier", "kaiming")
+BALANCES = ("none", "ogm-ge", "blend")
 
 
 class Usual(NamedTuple):
@@ -33,8 +34,9 @@ OPTIMIZERS = {
 
 WARMUP, CYCLE = 0.05, 0.3  # shares of all steps in which the rate rises: as usual, and with "one-cycle" (Smith 2018)
 WHOLE = ("epochs", "batch_size", "accumulate", "patience", "decay_epochs", "soup")
-REAL = ("learning_rate", "weight_decay", "momentum", "l1", "warmup", "decay", "clip", "modality_dropout", "ema",
-        "curriculum")  # fmt: skip
+REAL = ("learning_rate", "weight_decay", "momentum", "l1", "warmup", "decay", "clip", "ema", "curriculum", "alone_first",
+        "balance_alpha")  # fmt: skip
+YES_OR_NO = ("nesterov", "alternate")
 NONE = ("epochs", "patience", "decay_epochs")  # may be None
 ASKED = None  # until __post_init__: then the value that goes with the optimizer, or the schedule
 
@@ -59,7 +61,11 @@ class Options:
     decay_epochs: int | None = None  # ... after so many epochs; None: a third of all, "plateau": of the patience
     clip: float = 1.0  # largest norm of the gradient
     patience: int | None = None  # epochs without a better validation metric before stopping; None: a third of all
-    modality_dropout: float = 0.3  # chance that a present cell is hidden in training
+    modality_dropout: float | tuple[float, float] = 0.3  # chance that a present cell is hidden; [at first, at last]
+    alone_first: float = 0.0  # share of the steps, the first ones, in which each row shows one of its columns
+    alternate: bool = False  # each step shows another column alone, then one all of them
+    balance: str = "none"  # between columns: "ogm-ge" scales their gradients, "blend" their losses
+    balance_alpha: float = 0.3  # how strongly "ogm-ge" does
     ema: float = 0.0  # decay of a moving average of the weights, which is judged and kept; 0: none
     soup: int = 0  # the mean of the weights after the best so many epochs is judged too; 0: none
     init: str = "default"  # how the matrices of adapters, fusion and heads begin
@@ -73,6 +79,7 @@ class Options:
             ("optimizer", self.optimizer, OPTIMIZERS),
             ("schedule", self.schedule, SCHEDULES),
             ("init", self.init, INITS),
+            ("balance", self.balance, BALANCES),
         ):
             if value not in known:
                 raise unknown(name, value, known)
@@ -87,6 +94,23 @@ class Options:
                 f"Training options ema and soup: found ema={self.ema!r} and soup={self.soup!r}, expected one of them: both "
                 f"average weights, ema over steps, soup over epochs."
             )
+        self._check_balance()
+
+    def _check_balance(self) -> None:
+        why = ""
+        if self.alternate and self.alone_first:
+            why = f"alone_first={self.alone_first!r}; both say which columns a step shows"
+        elif self.alternate and self.balance != "none":
+            why = f"balance={self.balance!r}, which compares columns that are shown together"
+        if why:
+            raise PlaitError(
+                f"Training option alternate: found true beside {why}. Expected one of the two: leave the other out."
+            )
+        if self.balance == "ogm-ge" and self.alone_first == 1:
+            raise PlaitError(
+                "Training option balance: found 'ogm-ge' beside alone_first=1, where no step shows columns together; expected "
+                "an alone_first below 1, such as 0.2."
+            )
 
     def _check_kinds(self) -> None:
         for name in WHOLE:
@@ -96,12 +120,26 @@ class Options:
         for name in REAL:
             if not _number(getattr(self, name), (int, float)):
                 raise PlaitError(f"Training option {name}: found {getattr(self, name)!r}, expected a number.")
-        if not isinstance(self.nesterov, bool):
-            raise PlaitError(f"Training option nesterov: found {self.nesterov!r}, expected true or false.")
+        for name in YES_OR_NO:
+            if not isinstance(getattr(self, name), bool):
+                raise PlaitError(f"Training option {name}: found {getattr(self, name)!r}, expected true or false.")
         betas: Any = self.betas
         if not isinstance(betas, (tuple, list)) or len(betas) != 2 or not all(_number(b, (int, float)) for b in betas):
             raise PlaitError(f"Training option betas: found {betas!r}, expected two numbers, such as [0.9, 0.99].")
         object.__setattr__(self, "betas", tuple(betas))
+        hidden: Any = self.modality_dropout
+        if isinstance(hidden, (tuple, list)) and len(hidden) == 2:
+            object.__setattr__(self, "modality_dropout", tuple(hidden))
+        if not all(_number(h, (int, float)) for h in self._dropouts()):
+            raise PlaitError(
+                f"Training option modality_dropout: found {hidden!r}, expected a number, or two: [at the first step, at the "
+                f"last], such as [0.0, 0.5]."
+            )
+
+    def _dropouts(self) -> tuple[Any, ...]:
+        """The modality dropout, or that of the first and the last step."""
+        hidden: Any = self.modality_dropout
+        return hidden if isinstance(hidden, tuple) else (hidden,)
 
     def _check_ranges(self) -> None:
         checks = {
@@ -118,7 +156,9 @@ class Options:
             "decay_epochs": ("from 1", self.decay_epochs is None or self.decay_epochs >= 1),
             "clip": ("above 0", self.clip > 0),
             "patience": ("from 1", self.patience is None or self.patience >= 1),
-            "modality_dropout": ("from 0 to below 1", 0 <= self.modality_dropout < 1),
+            "modality_dropout": ("from 0 to below 1", all(0 <= h < 1 for h in self._dropouts())),
+            "alone_first": ("from 0 to 1", 0 <= self.alone_first <= 1),
+            "balance_alpha": ("above 0", self.balance_alpha > 0),
             "ema": ("from 0 to below 1", 0 <= self.ema < 1),
             "soup": ("from 2, or 0 for none", self.soup == 0 or self.soup >= 2),
             "curriculum": ("from 0 to 1", 0 <= self.curriculum <= 1),
@@ -143,6 +183,11 @@ class Options:
             raise PlaitError(
                 "Training option schedule: found 'plateau', which looks at the validation rows, and no validation row. Hold "
                 "some out (valid=0.15 of the split, --valid), or choose another schedule, such as 'cosine'."
+            )
+        if self.balance == "blend" and not valid:
+            raise PlaitError(
+                "Training option balance: found 'blend', which measures overfitting on the validation rows, and no validation "
+                "row. Hold some out (valid=0.15 of the split, --valid), or choose another, such as 'ogm-ge'."
             )
 
     @property
@@ -169,7 +214,9 @@ class Options:
         return self.decay_epochs or max(1, span // 3)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "betas": list(self.betas)}
+        hidden = self.modality_dropout
+        dropout = list(hidden) if isinstance(hidden, tuple) else hidden
+        return {**asdict(self), "betas": list(self.betas), "modality_dropout": dropout}
 
 
 def _number(value: Any, kinds: Any) -> bool:

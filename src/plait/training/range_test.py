@@ -14,10 +14,11 @@ from plait.objectives.base import Objective
 from plait.preparation import Dataset
 from plait.training import optimizers
 from plait.training.averages import copied
+from plait.training.balance import shown
 from plait.training.options import Options
 from plait.training.prefetch import prefetch
 from plait.training.schedule import order, step_seed
-from plait.training.step import accelerator_for, gradient
+from plait.training.step import accelerator_for, attached, gradient
 
 LOW, HIGH, STEPS = 1e-6, 1.0, 100
 WORSE = 4.0  # times the best loss: far enough
@@ -39,44 +40,45 @@ def range_test(
     steps: int = STEPS,
 ) -> Found:
     """[(rate, loss)] of `steps` steps over `rows`, the rate rising evenly in its logarithm from `low` to `high` (Smith 2017),
-    with the optimizer that the options name. It ends early where the loss is four times the best or not finite. The model is
-    afterwards what it was before. Raises PlaitError."""
+    with the optimizer that the options name, and without their `balance`. It ends early where the loss is four times the best
+    or not finite. Model and objective are afterwards what they were before. Raises PlaitError."""
     if not 0 < low < high or steps < 2:
         raise PlaitError(
             f"Range test: found low={low!r}, high={high!r}, steps={steps!r}; expected 0 < low < high, steps > 1."
         )
     accelerator, _ = accelerator_for(options.precision)
-    model.to(accelerator.device)
-    data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
-    before, modes = copied(model), [(m, m.training) for m in model.modules()]
-    gradients = [(p, p.grad) for p in model.parameters()]
-    optimizer = optimizers.build(model, options)
-    found: Found = []
-    rates = np.geomspace(low, high, steps).tolist()
-    with torch.random.fork_rng():
-        try:
-            model.train()
-            optimizer.zero_grad()
-            for rate, (parts, _, _) in zip(
-                rates, prefetch(data, _todo(rows, options, seed, steps), size=options.batch_size)
-            ):
-                torch.manual_seed(step_seed(seed, len(found)))
-                dropout = options.modality_dropout
-                loss = float(gradient(accelerator, model, model, objective, parts, dropout=dropout))
-                if not math.isfinite(loss):
-                    break
-                found.append((rate, loss))
-                if len(found) > SPAN and _smooth(found)[-1] > WORSE * _smooth(found).min():
-                    break
-                torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
-                optimizer.step(rate)
+    with attached(model, objective):
+        model.to(accelerator.device)
+        data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
+        before, modes = copied(model), [(m, m.training) for m in model.modules()]
+        gradients = [(p, p.grad) for p in model.parameters()]
+        optimizer = optimizers.build(model, options, objective)
+        found: Found = []
+        rates = np.geomspace(low, high, steps).tolist()
+        with torch.random.fork_rng():
+            try:
+                model.train()
                 optimizer.zero_grad()
-        finally:
-            model.load_state_dict(before)
-            for module, mode in modes:
-                module.training = mode
-            for parameter, own in gradients:
-                parameter.grad = own
+                for rate, (parts, _, _) in zip(
+                    rates, prefetch(data, _todo(rows, options, seed, steps), size=options.batch_size)
+                ):
+                    torch.manual_seed(step_seed(seed, len(found)))
+                    show = shown(options, len(found), total=steps, columns=list(data.columns))
+                    loss = float(gradient(accelerator, model, model, objective, parts, show=show))
+                    if not math.isfinite(loss):
+                        break
+                    found.append((rate, loss))
+                    if len(found) > SPAN and _smooth(found)[-1] > WORSE * _smooth(found).min():
+                        break
+                    torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+                    optimizer.step(rate)
+                    optimizer.zero_grad()
+            finally:
+                model.load_state_dict(before)
+                for module, mode in modes:
+                    module.training = mode
+                for parameter, own in gradients:
+                    parameter.grad = own
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 from plait.model import Model
 from plait.nn import rows as batches
 from plait.objectives.base import Objective
-from plait.types import Batch
+from plait.training.balance import Modulation, Show, keep
+from plait.training.blending import blended
+from plait.training.optimizers import OBJECTIVE
+from plait.types import Batch, Pass, Tokens
 
 
 def accelerator_for(precision: str) -> tuple[Any, str]:
@@ -27,23 +31,58 @@ def accelerator_for(precision: str) -> tuple[Any, str]:
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no"), precision
 
 
+@contextmanager
+def attached(model: Model, objective: Objective) -> Iterator[None]:
+    """In this block the objective is a part of the model, so that what it learns is trained, averaged and kept with it."""
+    model.add_module(OBJECTIVE, objective)
+    try:
+        yield
+    finally:
+        del model._modules[OBJECTIVE]
+
+
 def gradient(
-    accelerator: Any, wrapped: Any, model: Model, objective: Objective, parts: Sequence[Batch], *, dropout: float
+    accelerator: Any,
+    wrapped: Any,
+    model: Model,
+    objective: Objective,
+    parts: Sequence[Batch],
+    *,
+    show: Show = Show(),
+    modulation: Modulation | None = None,
+    blend: dict[str, float] | None = None,
 ) -> Tensor:
     """Adds the gradient of the loss over all `parts` of a step to the parameters, and returns that loss. `wrapped`: the model
-    as the accelerator runs it."""
+    as the accelerator runs it. `show`: which cells are shown. `modulation` sees every pass, and scales the gradient at last.
+    `blend`: weights of the losses of all columns together and each alone; None: of all together only."""
     weights = shares(model, parts)
     totals = []
     for part, weight in zip(parts, weights):
-        batch = vary(model, _moved(part, accelerator.device), dropout)
+        batch = vary(model, _moved(part, accelerator.device), *show)
         with accelerator.autocast():
-            losses = objective(wrapped(batch))
+            passed = passing(wrapped, model, batch)
+            losses = objective(passed) if blend is None else blended(model, objective, passed, batch, blend)
+            if modulation:
+                modulation.see(passed, batch["targets"])
         if len(parts) > 1:
             losses = {name: loss * weight.get(name, weight[""]) for name, loss in losses.items()}
         total = torch.stack(list(losses.values())).sum()
         accelerator.backward(total)
         totals.append(total.detach())
+    if modulation:
+        modulation.apply()
     return totals[0] if len(totals) == 1 else torch.stack(totals).sum()
+
+
+def passing(wrapped: Any, model: Model, batch: Batch) -> Pass:
+    """One pass. Its streams are those that the losses were made from; what accelerate gives in bf16 are copies of them."""
+    streams: dict[str, Tokens] = {}
+    handle = model.top.register_forward_pre_hook(lambda _, given: streams.update(given[0]))
+    try:
+        passed: Pass = wrapped(batch)
+    finally:
+        handle.remove()
+    return passed._replace(streams=streams)
 
 
 def shares(model: Model, parts: Sequence[Batch]) -> list[dict[str, Tensor]]:
@@ -60,16 +99,11 @@ def shares(model: Model, parts: Sequence[Batch]) -> list[dict[str, Tensor]]:
     return [{name: n / whole[name] for name, n in c.items()} for c in counts]
 
 
-def vary(model: Model, batch: Batch, dropout: float) -> Batch:
-    """A training batch: each column augmented, and present cells hidden with chance `dropout` (modality dropout; Neverova
-    et al. 2016). A row that would be hidden altogether is shown whole."""
+def vary(model: Model, batch: Batch, dropout: float, alone: bool = False, column: str | None = None) -> Batch:
+    """A training batch: each column augmented, and present cells hidden as balance.Show says."""
     inputs = batch["inputs"]
-    first = next(iter(inputs.values()))
-    size, device = len(first[_mark(first)]), first[_mark(first)].device
-    keep = torch.rand(len(inputs), size, device=device) >= dropout
-    here = torch.stack([i[_mark(i)] > 0 for i in inputs.values()])
-    keep = keep | ~(keep & here).any(0)
-    varied = {c: model.encoders[c].augment(batches.drop(i, keep[n])) for n, (c, i) in enumerate(inputs.items())}
+    shown = keep({c: i[_mark(i)] > 0 for c, i in inputs.items()}, Show(dropout, alone, column))
+    varied = {c: model.encoders[c].augment(batches.drop(i, shown[n])) for n, (c, i) in enumerate(inputs.items())}
     return {**batch, "inputs": varied}
 
 
