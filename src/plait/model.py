@@ -197,9 +197,7 @@ class DecisionLevel(nn.Module):
                     )
         return outputs, losses
 
-    def _joint(
-        self, head: Head, own: Outputs, weight: dict[str, Tensor], default: Tensor, some: Tensor
-    ) -> Tensor:
+    def _joint(self, head: Head, own: Outputs, weight: dict[str, Tensor], default: Tensor, some: Tensor) -> Tensor:
         """The answer of all streams together, and of none where none is there."""
         if self.fusion.rule == "product":
             return head.multiply(list(own.values()), [weight[c] for c in own], default)

@@ -62,14 +62,15 @@ class Table(Mapping[str, str]):
         return options
 
     def complete(self, spec: Spec, *cells: Any, **given: Any) -> dict[str, Any]:
-        """The spec with the facts that `learn` takes from the training cells. Options the user gave win over learned ones;
-        `given` are further arguments of `learn`."""
+        """The spec with the facts that `learn` takes from the training cells. Options the user gave win over learned ones, but
+        for those that `learn` was given: of several values it returns the one it chose. `given`: its further arguments."""
         options = self.normal(spec)
         cls = self.load(options["name"], outside=True)
         how = {k: v for k, v in options.items() if k in _options(cls.learn)}
         rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
         try:
-            return {**cls.learn(*cells, **given, **how), **rest}
+            learned = cls.learn(*cells, **given, **how)
+            return {**learned, **{k: v for k, v in rest.items() if k not in how or k not in learned}}
         except PlaitError:
             raise
         except (TypeError, ValueError, ArithmeticError, OverflowError) as error:

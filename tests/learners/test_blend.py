@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from tests.learners.test_learners import thirds
 
 from plait.errors import PlaitError, UnknownNameError
 from plait.learners import LEARNERS
 from plait.learners.blend import held_out, prior_of
 from plait.nn import linear, opinions
 from plait.nn.linear import Stream, Task
-from tests.learners.test_learners import thirds
 
 AUTO = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
 
@@ -123,18 +124,16 @@ def test_what_it_chooses_is_not_below_the_best_column_nor_the_plain_learner_nor_
             out = LEARNERS.build(spec)({c: rest[c] for c in columns})
         return float(torch.nn.functional.cross_entropy(out, truth))
 
-    learn = (
-        lambda part, columns: LEARNERS.complete(  # noqa: E731
-            part, {c: first[c] for c in columns}, y[:half], task=task, folds=thirds(half), seed=0
-        )
-    )
+    def learn(part, columns):
+        return LEARNERS.complete(part, {c: first[c] for c in columns}, y[:half], task=task, folds=thirds(half), seed=0)
+
     found = learn(AUTO, ["left", "right"])
     mine = loss(found, ["left", "right"])
     others = [loss(learn("logistic", columns), columns) for columns in (["left"], ["right"], ["left", "right"])]
     nothing = float(torch.nn.functional.cross_entropy(prior_of(y[:half], task).expand(half, 2), truth))
     assert mine < min(*others, nothing) + 0.05, (mine, others, nothing, found["board"][:3])
     board = found["board"]
-    assert board[-1]["name"] == "knowing nothing" and all(a["loss"] <= b["loss"] for a, b in zip(board, board[1:-1]))
+    assert board[-1]["name"] == "knowing nothing" and all(a["loss"] <= b["loss"] for a, b in itertools.pairwise(board))
 
 
 def test_one_column_and_missing_cells() -> None:

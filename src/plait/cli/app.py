@@ -67,7 +67,9 @@ def fit(
     encoders: Annotated[
         Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, classic or scratch.")
     ] = None,
-    preset: Annotated[Optional[str], typer.Option(help="fast: chooses by itself, in seconds; so it does unasked.")] = None,
+    preset: Annotated[
+        Optional[str], typer.Option(help="fast: chooses by itself, in seconds; so it does unasked.")
+    ] = None,
     fusion: Annotated[Optional[str], typer.Option(help="NAME:option=value,… trained by the loop.")] = None,
     learner: Annotated[
         Optional[str],

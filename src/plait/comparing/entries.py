@@ -1,4 +1,4 @@
-"""What takes part in a comparison of fusions: every input alone, every fusion, and every learner, on the same prepared streams."""
+"""What takes part in a comparison of fusions: every input alone, every fusion, every learner, on the same streams."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def fusion_advice(facts: Facts) -> str:
             )
         elif clear(gap) > 0:
             said.append(
-                f"{best['name']} is {size} above the best input by itself, {alone['name']}; with so many ways compared that may be chance."
+                f"{best['name']} is {size} above the best input by itself, {alone['name']}; with so many ways compared "
+                "that may be chance."
             )
         elif clear(gap) < 0:
             said.append(f"Do not fuse: {alone['name']} beats the best fusion, {best['name']}, by {size}.")
@@ -60,7 +61,8 @@ def fusion_advice(facts: Facts) -> str:
             said.append(f"Over {plain['name']} it gains {gap_text(metric, gap)}, surely.")
         else:
             said.append(
-                f"It cannot be told from {plain['name']} ({signed_gap(metric, gap)}), which learns in {seconds_text(plain['seconds'])}: take that."
+                f"It cannot be told from {plain['name']} ({signed_gap(metric, gap)}), which learns in "
+                f"{seconds_text(plain['seconds'])}: take that."
             )
     said += _idle(facts, by_name)
     worse = [
@@ -159,6 +161,6 @@ def fusion_notes(facts: Facts) -> list[str]:
     )
     return [
         f"Intervals: 95 %, {means}. ! a difference that is sure with all of them looked at together (Holm 1979).",
-        f"* of the gain over {facts['floor']['name']}, what is left with {100 * AT:.0f} % of the cells gone of the column named, the one "
-        f"whose loss is the worst. Seconds: to learn from prepared streams, on one core.",
+        f"* of the gain over {facts['floor']['name']}, what is left with {100 * AT:.0f} % of the cells gone of the column named, "
+        f"the one whose loss is the worst. Seconds: to learn from prepared streams, on one core.",
     ]

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from plait import metrics
-from plait.comparing.account import FLOORS, Judge, Score, about
+from plait.comparing.account import Judge, Score, about
 from plait.comparing.contest import Outcome
 from plait.comparing.entries import ALONE, PLAIN, Entry
-from plait.comparing.figures import Figure
 from plait.comparing.trial import figures
 from plait.robustness import RATES
 

@@ -1,4 +1,4 @@
-"""Several targets at once: what each gains or loses by being learned together with the others, and by how the losses are weighed."""
+"""Several targets at once: what each gains or loses by the others, and by how their losses are weighed."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def tasks(benches: Mapping[str, Bench], encoders: Mapping[str, Any], fusion: Any
                 for target, score in found.items():
                     scores.setdefault((target, way), []).append(score)
                 bar.advance(1, f"{way}: {', '.join(group)}")
-    found = [_target_json(target, benches[target], scores) for target in targets]
+    each = [_target_json(target, benches[target], scores) for target in targets]
     facts: Facts = {
         "table": first.table.name,
         "rows": len(first.table),
         "seeds": list(first.seeds),
         "fusion": fusion,
         "interval": "splits" if first.drawn else "rows",
-        "tasks": found,
+        "tasks": each,
     }
-    facts["advice"] = " ".join(_said(task) for task in found)
+    facts["advice"] = " ".join(_said(task) for task in each)
     return facts
 
 

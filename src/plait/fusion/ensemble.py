@@ -3,6 +3,8 @@ Wen et al. 2020)."""
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -13,8 +15,8 @@ from plait.types import Tokens
 
 
 class Ensemble(Fusion):
-    """h_k = B((A(x * r_k) * s_k + b_k) ...), k = 1..K: a member scales what goes into a layer and what comes out of it, by numbers of
-    its own; r_k are random signs at the start, so that members differ. Each answers by itself and learns by itself."""
+    """h_k = B((A(x * r_k) * s_k + b_k) ...), k = 1..K: a member scales what goes into a layer and what comes out
+    of it, by numbers of its own; r_k are random signs at the start, so that members differ. Each answers by itself and learns by itself."""
 
     def __init__(self, *, columns: list[str], width: int, members: int = 16, dropout: float = 0.2) -> None:
         super().__init__()
@@ -22,7 +24,7 @@ class Ensemble(Fusion):
         self.pools = nn.ModuleList(AttentionPool(width) for _ in columns)
         self.absent = nn.Parameter(torch.zeros(len(columns), width))
         sizes = [len(columns) * width, 2 * width, width]
-        self.layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(sizes, sizes[1:]))
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in itertools.pairwise(sizes))
         self.scale_in = nn.ParameterList(
             torch.randn(members, a).sign() if i == 0 else torch.ones(members, a) for i, a in enumerate(sizes[:-1])
         )

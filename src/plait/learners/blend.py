@@ -21,6 +21,7 @@ from plait.spec import Spec
 PLACES = ("each", "all", "both")
 AUTO = "auto"
 KERNEL, SVM, KNN = 5_000, 20_000, 20_000  # rows up to which these are tried
+STACKED = 2000  # rows from which a stack is tried: with fewer it was far below the others
 TREES = 600  # numbers a row up to which trees are tried
 
 
@@ -201,11 +202,12 @@ def _best(
         ): f"{names[i]} of {', '.join(places[i]) if len(places[i]) < most or most == 1 else 'all columns'}"
         for i in range(len(places))
     }
+    rules = ("weights", "product", "stack") if len(heard.y) >= STACKED else ("weights", "product")
     groups = {"every member": list(range(len(places))), "all columns": wide, "each column alone": narrow}
     for title, used in groups.items():
-        for rule in ("weights", "product", "stack") if len(used) > 1 else ():
+        for rule in rules if len(used) > 1 else ():
             tried.setdefault((rule, tuple(used)), f"{rule} over {title}")
-    board = [
+    board: list[dict[str, Any]] = [
         {
             "name": title,
             "rule": rule,

@@ -1,4 +1,4 @@
-"""Several answers to one question made into one: rules, and how their coefficients are learned from answers over held-out rows."""
+"""Several answers made into one: rules, and how their coefficients are learned from answers over held-out rows."""
 
 from __future__ import annotations
 
