@@ -289,7 +289,6 @@ def test_the_command_prints_one_object_and_writes_the_page(tmp_path: Path) -> No
     facts = json.loads(done.stdout)
     assert facts["page"] == "page.html" and (tmp_path / "page.html").exists() and not done.stderr
     assert [[r["name"] for r in c["rungs"]] for c in facts["columns"]] == [RUNGS]
-    assert "--encoders" in call("compare", "table.csv", "--target", "kind", code=2, cwd=tmp_path).stderr
 
 
 @pytest.mark.slow
@@ -311,7 +310,6 @@ def test_the_page_of_the_documentation_runs(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_said() -> None:
     frame = planted(30)
     for error, options in [
-        ("encoders=True", {"targets": "kind"}),
         ("one target", {"targets": ["kind", "value"], "encoders": True}),
         ("seeds is 0", {"targets": "kind", "encoders": True, "seeds": 0}),
         ("Did you mean 'note'", {"targets": "kind", "encoders": True, "columns": "nota"}),

@@ -147,7 +147,7 @@ def fit(
         identity = Identity.of(source, data, declared=declared, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
         work = Work(spec, model, data, source, parts, how, options, seed, progress, objective)
-        model, state = work.learn() if learner is not None else work.train(checkpoints, deadline, stop)
+        model, state = work.learn(deadline) if learner is not None else work.train(checkpoints, deadline, stop)
         record = _record(source, how, parts, options, seed, state, identity)
         if checkpoints is not None and checkpoints.changed:
             record["changed"] = checkpoints.changed  # of the data, while the run went on
@@ -192,7 +192,7 @@ class Work:
         )
         return self.model, state
 
-    def learn(self) -> tuple[Model, State]:
+    def learn(self, deadline: float | None = None) -> tuple[Model, State]:
         """By the learners; the spec takes up what they have learned."""
         groups = (
             _groups(self.table.column(self.how["group"]), np.arange(len(self.table))) if self.how["group"] else None
@@ -206,6 +206,7 @@ class Work:
             how=self.how,
             seed=self.seed,
             progress=self.progress,
+            deadline=deadline,
         )
         return assemble(self.spec, outside=True).eval(), State()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from plait.preparation import Dataset
 from plait.progress import Progress
 
 FOLDS = 5
+SHARE = 0.6  # of the time that is left, for trying; the rest is for what was begun, and for judging
 BATCH = 256
 MOST = 200_000  # rows that a learner is given
 
@@ -80,9 +82,10 @@ def learn(
     how: Mapping[str, Any],
     seed: int,
     progress: Progress,
+    deadline: float | None = None,
 ) -> dict[str, Any]:
     """Target -> completed spec of its learner. Hyperparameters are chosen on training and validation rows alone; then all
-    of these are learned from."""
+    of these are learned from. `deadline`: a time.monotonic(), after which nothing more is tried."""
     rows = np.flatnonzero((parts == 0) | (parts == 1))
     if len(rows) > MOST:
         progress.say(f"{len(rows):,} rows: the learner is given {MOST:,} of them, drawn at random.")
@@ -98,6 +101,8 @@ def learn(
     done = {}
     for target, part in spec["learner"].items():
         wanted = part["wanted"]
+        if deadline is not None and LEARNERS.takes(wanted, "seconds"):
+            wanted = {"seconds": SHARE * max(0.0, deadline - time.monotonic()), **wanted}
         head, y = model.heads[target], data.targets[target][rows]
         known = head.known(y).numpy()
         task, goal = head.task(y[torch.from_numpy(known)])
@@ -110,4 +115,12 @@ def learn(
         with progress.timed(f"Learned {target} by {wanted['name']}"):
             chosen = folds(parts, rows[here], own, classes, how, seed)
             done[target] = LEARNERS.complete(wanted, cells, goal, task=task, folds=chosen, seed=seed)
+        if done[target].get("board"):
+            progress.say(board_text(target, done[target]["board"]))
     return done
+
+
+def board_text(target: str, board: Sequence[Mapping[str, Any]]) -> str:
+    """What was tried for a target, the best first."""
+    lines = [f"  {entry['loss']:.3f}  {entry['name']}" for entry in board]
+    return "\n".join([f"{target}: loss on rows not learned from; the first is the model", *lines])

@@ -86,6 +86,12 @@ class Predictor:
         judged = self.record["evaluation"]["targets"]
         return {t: {name: f["value"] for name, f in by["metrics"].items()} for t, by in judged.items()}
 
+    @property
+    def leaderboard(self) -> dict[str, list[dict[str, Any]]]:
+        """Target -> what was tried when plait chose by itself, the best first, with its loss on rows not learned from."""
+        parts = self.spec.get("learner", {})
+        return {target: part["board"] for target, part in parts.items() if part.get("board")}
+
     def predict(
         self,
         table: Any,

@@ -76,6 +76,10 @@ class Table(Mapping[str, str]):
         except (TypeError, ValueError, ArithmeticError, OverflowError) as error:
             raise PlaitError(f"{self.kind} {options['name']!r} cannot learn with {how}: {error}.") from error
 
+    def takes(self, spec: Spec, option: str) -> bool:
+        """Whether a part can be given this option when it learns."""
+        return option in _options(self.load(self._options(spec)["name"], outside=True).learn)
+
     def hyperparameters(self, completed: Spec) -> dict[str, Any]:
         """Of a completed spec what `learn` takes as an option: values that were chosen, and can be given again."""
         options = self._options(completed)

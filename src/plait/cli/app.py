@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from plait.cli import shots, weights
+from plait.cli import compare, shots, weights
 from plait.cli.output import show
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 app.add_typer(weights.app, name="weights")
+app.command("compare")(compare.compare)
 app.command("shots")(shots.shots)
 
 TABLE = Annotated[
@@ -270,60 +271,6 @@ def demo(
     from plait.cli.demo import run
 
     run(folder, data, epochs)
-
-
-@app.command()
-def compare(
-    table: TABLE,
-    target: Annotated[str, typer.Option(help="The column to predict; COLUMN=MODALITY to say what it is.")],
-    encoders: Annotated[bool, typer.Option("--encoders", help="Compare the encoders of each column.")] = False,
-    input: Annotated[
-        list[str], typer.Option(help="A column to predict from; COLUMN=MODALITY. All others when none is given.")
-    ] = [],
-    columns: Annotated[list[str], typer.Option(help="An input to try; all of them when none is given.")] = [],
-    learner: Annotated[str, typer.Option(help="NAME:option=value,… that judges frozen encoders.")] = "logistic",
-    train: Annotated[
-        list[str], typer.Option(help="option=value of the training loop, for encoders from scratch.")
-    ] = [],
-    split_column: Annotated[
-        Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
-    ] = None,
-    group: Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")] = None,
-    time: Annotated[Optional[str], typer.Option(help="The earliest rows here train, the latest test.")] = None,
-    valid: Annotated[float, typer.Option(help="Share of the rows to choose by.")] = 0.15,
-    test: Annotated[float, typer.Option(help="Share of the rows held out for judging.")] = 0.15,
-    seeds: Annotated[int, typer.Option(help="How many splits and trainings; intervals are over them from 2 on.")] = 1,
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")] = None,
-    max_bad: Annotated[float, typer.Option(help="Largest share of a column's cells that may be unreadable.")] = 0.05,
-    out: Annotated[Optional[Path], typer.Option(help="The page to write; it is replaced if it is there.")] = None,
-    as_json: JSON = False,
-    quiet: QUIET = False,
-) -> None:
-    """Try every encoder that this machine has on each column, on the same rows: what each is worth, and what it costs."""
-    from plait.comparison import compare as run
-
-    targets = _columns([target]) or {}
-    found = run(
-        table,
-        list(targets),
-        encoders=encoders,
-        inputs=_columns(input),
-        modalities={k: v for k, v in targets.items() if v},
-        columns=columns or None,
-        learner=_specs([f"learner={learner}"])["learner"],
-        split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
-        training=_specs_flat(train),
-        epochs=epochs,
-        seeds=seeds,
-        max_bad=max_bad,
-        quiet=quiet,
-    )
-    page = None if out is None else found.save_html(out)
-    show(
-        {**found.to_json(), "page": None if page is None else str(page)},
-        str(found) + (f"\nPage: {page}" if page else ""),
-        as_json,
-    )
 
 
 @app.callback(invoke_without_command=True)

@@ -15,8 +15,9 @@ from plait.types import Tokens
 
 
 class Ensemble(Fusion):
-    """h_k = B((A(x * r_k) * s_k + b_k) ...), k = 1..K: a member scales what goes into a layer and what comes out
-    of it, by numbers of its own; r_k are random signs at the start, so that members differ. Each answers by itself and learns by itself."""
+    """h_k = norm(B_k(gelu(A_k x))), A_k x = (A(x * r_k)) * s_k + b_k, k = 1..K: a member scales what goes into a layer and what
+    comes out of it, by numbers of its own; the first r_k are random signs, so that members differ. Each learns by itself,
+    and their answers are averaged."""
 
     def __init__(self, *, columns: list[str], width: int, members: int = 16, dropout: float = 0.2) -> None:
         super().__init__()

@@ -21,6 +21,7 @@ from plait.spec import Spec
 PLACES = ("each", "all", "both")
 AUTO = "auto"
 KERNEL, SVM, KNN = 5_000, 20_000, 20_000  # rows up to which these are tried
+ROW = 1.0  # nat
 STACKED = 2000  # rows from which a stack is tried: with fewer it was far below the others
 TREES = 600  # numbers a row up to which trees are tried
 
@@ -33,10 +34,11 @@ class Blend(Learner):
     regression on all answers (Wolpert 1992). All but the stack and the product are then brought to the temperature that fits
     those answers best (Guo et al. 2017).
 
-    `rule` "auto": what has the least loss on rows that neither members nor coefficients have learned from, of every member by
-    itself and every rule over all of them, or over those of one column; so it is no worse there than the best column or
-    the best member. `members` "auto": those that the number of rows and columns lets learn in seconds. `board` tells how
-    each fared."""
+    `rule` "auto": what has the least loss, within one standard error, on rows that neither members nor coefficients have
+    learned from, of every member by itself and of rules over all of them, over those of all columns, or of one column each; so
+    it is not surely worse there than the best column or the best member. `members` "auto": those that the number of
+    rows and columns lets learn in seconds. `board` tells how each fared. `seconds`: after so many no further member is
+    tried."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Blend(Learner):
         members: str | Sequence[Spec] = ("logistic",),
         on: str = "each",
         rule: str = "stack",
+        seconds: float | None = None,
     ) -> dict[str, Any]:
         if rule not in (*opinions.RULES, AUTO):
             raise unknown("rule of learner 'blend'", rule, [*opinions.RULES, AUTO])
@@ -76,13 +79,16 @@ class Blend(Learner):
         if not folds:
             raise PlaitError("The blend learner needs rows to choose by: give at least two training rows.")
         plan = _plan(members, on, streams, len(y))
-        done, outs, seconds = [], [], []
+        until = None if seconds is None else time.monotonic() + seconds
+        done: list[dict[str, Any]] = []
+        outs: list[Tensor] = []
         for member, columns in plan:
-            began = time.perf_counter()
+            if until is not None and done and time.monotonic() > until:
+                plan = plan[: len(done)]
+                break
             spec, out = held_out(member, {c: streams[c] for c in columns}, y, task=task, folds=folds, seed=seed)
             done.append(spec)
             outs.append(out)
-            seconds.append(time.perf_counter() - began)
         told = np.unique(np.concatenate([held for _, held in folds]))
         here = np.stack([np.logical_or.reduce([streams[c].present for c in columns]) for _, columns in plan], 1)
         heard = Heard(
@@ -96,7 +102,7 @@ class Blend(Learner):
         board: list[dict[str, Any]] = []
         used = list(range(len(plan)))
         if rule == AUTO:
-            rule, used, board = _best(heard, [columns for _, columns in plan], [d["name"] for d in done], seconds)
+            rule, used, board = _best(heard, [columns for _, columns in plan], [d["name"] for d in done])
         return {
             "kind": task.kind,
             "experts": [done[i] for i in used],
@@ -152,17 +158,16 @@ class Heard(NamedTuple):
             folds=linear.subset(self.folds, every),
         )
 
-    def loss(self, rule: str, used: Sequence[int]) -> float:
-        """The mean loss over rows that the coefficients have not learned from either."""
-        total, count = 0.0, 0
+    def losses(self, rule: str, used: Sequence[int]) -> np.ndarray:
+        """(folds,) summed over the rows held out of each, which the coefficients have not learned from either."""
+        sums = []
         for train, held in self.folds if len(self.folds) > 1 else [(np.arange(len(self.y)),) * 2]:
             coefficients = [torch.from_numpy(c) for c in self.learned(rule, used, train)]
             out = opinions.joint(
                 self.out[held][:, used], self.here[held][:, used], self.task.kind, rule, coefficients, self.prior
             )
-            total += float(linear.loss(out, self.y[held], self.task, "log"))
-            count += len(held)
-        return total / max(count, 1)
+            sums.append(float(linear.loss(out, self.y[held], self.task, "log")))
+        return np.array(sums)
 
 
 def _plan(
@@ -177,53 +182,50 @@ def _plan(
     if members != AUTO:
         return [(m, columns) for columns in [*single, *joint] for m in members]
     width = sum(s.x.shape[1] for s in streams.values())
-    several: list[Spec] = ["logistic"]
+    several: list[Spec] = ["kernel"] if rows <= KERNEL else []
     several += ["svm"] if rows <= SVM else []
-    several += ["kernel"] if rows <= KERNEL else []
     several += ["knn"] if rows <= KNN else []
     several += ["trees"] if width <= TREES and find_spec("lightgbm") else []
-    plan: list[tuple[Spec, list[str]]] = [("logistic", columns) for columns in single]
-    if not joint:  # one column, or only one by one
-        return [*plan, *((m, columns) for columns in single for m in several[1:])]
-    return [*plan, *((m, columns) for columns in joint for m in several)]
+    plan: list[tuple[Spec, list[str]]] = [("logistic", columns) for columns in [*joint, *single]]
+    return [*plan, *((m, columns) for columns in joint or single for m in several)]  # cheapest first
 
 
 def _best(
-    heard: Heard, places: Sequence[list[str]], names: Sequence[str], seconds: Sequence[float]
+    heard: Heard, places: Sequence[list[str]], names: Sequence[str]
 ) -> tuple[str, list[int], list[dict[str, Any]]]:
-    """The rule and the members it uses, and how each choice fared, the best first."""
+    """The rule and the members it uses, and how each choice fared: the one taken, then the others by their loss. Taken is a
+    blend of those of all columns, or of all, where it is within one standard error of the least loss (over the folds; Breiman
+    et al. 1984), since members vary more from table to table than their blend; else the least."""
     most = max(map(len, places))
     wide = [i for i, columns in enumerate(places) if len(columns) == most]
     narrow = [i for i, columns in enumerate(places) if len(columns) == 1]
-    tried: dict[tuple[str, tuple[int, ...]], str] = {
-        (
-            "product",
-            (i,),
-        ): f"{names[i]} of {', '.join(places[i]) if len(places[i]) < most or most == 1 else 'all columns'}"
-        for i in range(len(places))
-    }
-    rules = ("weights", "product", "stack") if len(heard.y) >= STACKED else ("weights", "product")
-    groups = {"every member": list(range(len(places))), "all columns": wide, "each column alone": narrow}
+    rules = ("product", "weights", "stack") if len(heard.y) >= STACKED else ("product", "weights")
+    tried: dict[tuple[str, tuple[int, ...]], str] = {}  # blends of many first: these are preferred
+    groups = {"all columns": wide, "every member": list(range(len(places))), "each column alone": narrow}
     for title, used in groups.items():
         for rule in rules if len(used) > 1 else ():
             tried.setdefault((rule, tuple(used)), f"{rule} over {title}")
+    for i, columns in enumerate(places):
+        where = ", ".join(columns) if len(columns) < most or most == 1 else "all columns"
+        tried["product", (i,)] = f"{names[i]} of {where}"
+    losses = {key: heard.losses(*key) for key in tried}
+    least = min(losses.values(), key=np.sum)
+    first = [key for key in losses if len(key[1]) > 1 and key[1] != tuple(narrow)]
+    near = [key for key in first if np.sum(losses[key] - least) <= _chance(losses[key] - least)]
+    best = near[0] if near else min(losses, key=lambda key: float(losses[key].sum()))
     board: list[dict[str, Any]] = [
-        {
-            "name": title,
-            "rule": rule,
-            "members": list(used),
-            "loss": heard.loss(rule, list(used)),
-            "seconds": float(sum(seconds[i] for i in used)),
-        }
-        for (rule, used), title in tried.items()
+        {"name": tried[rule, used], "rule": rule, "members": list(used), "loss": float(own.sum()) / len(heard.y)}
+        for (rule, used), own in losses.items()
     ]
-    board.sort(key=lambda entry: (entry["loss"], entry["seconds"]))
     nothing = linear.loss(heard.prior.expand(len(heard.y), -1), heard.y, heard.task, "log")
-    board.append(
-        {"name": "knowing nothing", "rule": "", "members": [], "loss": float(nothing) / len(heard.y), "seconds": 0.0}
-    )
-    best = board[0]
-    return best["rule"], best["members"], board
+    board.append({"name": "knowing nothing", "rule": "", "members": [], "loss": float(nothing) / len(heard.y)})
+    board.sort(key=lambda entry: (entry["name"] != tried[best], entry["name"] == "knowing nothing", entry["loss"]))
+    return best[0], list(best[1]), board
+
+
+def _chance(gaps: np.ndarray) -> float:
+    """One standard error of the sum of these, one a fold; and never less than what one row in doubt costs."""
+    return max(ROW, float(np.sqrt(len(gaps)) * gaps.std(ddof=1)) if len(gaps) > 1 else 0.0)
 
 
 def held_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from plait.nn.linear import Folds, Task
 RULES = ("mean", "weights", "best", "product", "stack")
 GRID = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # of C, for the rule "stack"
 TINY = 1e-9
+SPREAD = 0.5  # standard deviation of a logarithmic temperature or power before any row is seen
 
 
 def log_shares(out: Tensor, kind: str) -> Tensor:
@@ -78,10 +80,11 @@ def learn(
         return linear.loss(joint(out, here, kind, rule, coefficients, prior), y, task, "log") / len(y)
 
     if rule == "product":
-        return [_descended(torch.zeros(count), lambda raw: [F.softplus(raw)], loss)[0]]
+        start = torch.full((count,), math.log(math.expm1(1 / count)))  # softplus of it is 1 / count
+        return [_descended(start, lambda raw: [F.softplus(raw)], loss, len(y), F.softplus)[0]]
     one = torch.ones(1)
     if rule == "weights":
-        found = _descended(torch.zeros(count), lambda raw: [raw.softmax(0), one], loss)[:1]
+        found = _descended(torch.zeros(count), lambda raw: [raw.softmax(0), one], loss, len(y))[:1]
     elif rule == "best":
         each = [_alone(out[here[:, m], m], y[here[:, m]], task) for m in range(count)]
         found = [np.array([-v for v in each], np.float32)]
@@ -90,7 +93,7 @@ def learn(
     if kind == "number":
         return [*found, one.numpy()]
     fixed = [torch.from_numpy(f) for f in found]
-    return [*found, _descended(torch.zeros(1), lambda raw: [*fixed, raw.exp()], loss)[-1]]
+    return [*found, _descended(torch.zeros(1), lambda raw: [*fixed, raw.exp()], loss, len(y))[-1]]
 
 
 def _alone(out: Tensor, y: Tensor, task: Task) -> float:
@@ -100,22 +103,27 @@ def _alone(out: Tensor, y: Tensor, task: Task) -> float:
     if task.kind == "number":
         return float(linear.loss(out, y, task, "log")) / len(y)
     scale = _descended(
-        torch.zeros(1), lambda raw: [raw.exp()], lambda c: linear.loss(out / c[0], y, task, "log") / len(y)
+        torch.zeros(1), lambda raw: [raw.exp()], lambda c: linear.loss(out / c[0], y, task, "log") / len(y), len(y)
     )
     return float(linear.loss(out / torch.from_numpy(scale[0]), y, task, "log")) / len(y)
 
 
 def _descended(
-    start: Tensor, made: Callable[[Tensor], list[Tensor]], loss: Callable[[Sequence[Tensor]], Tensor]
+    start: Tensor,
+    made: Callable[[Tensor], list[Tensor]],
+    loss: Callable[[Sequence[Tensor]], Tensor],
+    rows: int,
+    measure: Callable[[Tensor], Tensor] = torch.clone,
 ) -> list[np.ndarray]:
-    """What `made` gives of the raw numbers that have the least loss (L-BFGS)."""
+    """What `made` gives of the raw numbers that have the least loss (L-BFGS); `measure` of them is normal about that of `start`
+    beforehand: with few rows, all of them right, nothing becomes surer than these can tell."""
     with torch.enable_grad():
         raw = start.clone().requires_grad_(True)
         solver = torch.optim.LBFGS([raw], max_iter=100, line_search_fn="strong_wolfe", tolerance_change=1e-9)
 
         def step() -> Tensor:
             solver.zero_grad()
-            value = loss(made(raw)) + 1e-4 * raw.square().sum()
+            value = loss(made(raw)) + (measure(raw) - measure(start)).square().sum() / (2 * SPREAD**2 * max(rows, 1))
             value.backward()
             return value
 

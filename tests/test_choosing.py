@@ -1,0 +1,130 @@
+"""What plait chooses by itself: when it does, what it says to contradictions, its floor; that the model is a normal one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import plait
+from plait.choosing import FAST, LARGE, top_for
+from plait.errors import PlaitError, UnknownNameError
+from plait.fusion import DEFAULT
+
+
+def planted(kind: str, n: int = 240, seed: int = 0) -> pd.DataFrame:
+    """A class told by "useful" and, where kind is "redundant", by "other" too; "bent": by the product of both; "few": 30 rows;
+    "lopsided": 1 row in 15."""
+    rng = np.random.default_rng(seed)
+    n = 30 if kind == "few" else n
+    useful, other = rng.normal(size=n), rng.normal(size=n)
+    told = useful * other if kind == "bent" else useful - (1.5 if kind == "lopsided" else 0)
+    if kind == "redundant":
+        other = useful + 0.1 * other
+    label = np.where(told + 0.2 * rng.normal(size=n) > 0, "yes", "no")
+    noise = {f"noise{i}": rng.normal(size=n) for i in range(3)}
+    return pd.DataFrame({"useful": useful, "other": other, **noise, "word": rng.choice(["a", "b"], n), "kind": label})
+
+
+def fit(frame: Any, **options: Any) -> Any:
+    return plait.fit(frame, "kind", quiet=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (DEFAULT, FAST)),
+        ({"preset": "fast"}, (DEFAULT, FAST)),
+        ({"rows": LARGE + 1}, (DEFAULT, None)),
+        ({"preset": "fast", "rows": LARGE + 1}, (DEFAULT, FAST)),
+        ({"fusion": "concat"}, ("concat", None)),
+        ({"learner": "knn"}, (DEFAULT, "knn")),
+        ({"said": {"epochs": 3}}, (DEFAULT, None)),
+    ],
+    ids=str,
+)
+def test_when_it_chooses(given: dict[str, Any], expected: tuple[Any, Any]) -> None:
+    settings: dict[str, Any] = {
+        "preset": None,
+        "fusion": None,
+        "learner": None,
+        "said": {},
+        "rows": 100,
+        "kinds": ["number"],
+    }
+    settings |= given
+    first = [settings.pop(k) for k in ("preset", "fusion", "learner", "said")]
+    found = top_for(*first, **settings)
+    assert found == expected
+
+
+def test_without_the_libraries_of_a_column_the_loop_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.presets.find", lambda name: None)
+    monkeypatch.setattr("plait.presets.find_spec", lambda name: None)
+    assert top_for(None, None, None, {}, rows=9, kinds=["text", "number"]) == (DEFAULT, None)
+    assert top_for(None, None, None, {}, rows=9, kinds=["series", "number"]) == (DEFAULT, FAST)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"preset": "fastt"}, UnknownNameError, "fast"),
+        ({"preset": "fast", "fusion": "concat"}, PlaitError, "fusion is given too"),
+        ({"preset": "fast", "learner": "knn", "epochs": 2}, PlaitError, "learner and epochs are given too"),
+    ],
+)
+def test_contradictions_are_said(options: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        fit(planted("unique", 60), **options)
+
+
+def test_the_model_is_a_normal_one_and_keeps_its_leaderboard(tmp_path: Path) -> None:
+    frame = planted("redundant", 150)
+    model = fit(frame, out=tmp_path / "m")
+    board = model.leaderboard["kind"]
+    assert board[-1]["name"] == "knowing nothing" and board[0]["loss"] < board[-1]["loss"]
+    assert {"logistic of all columns", "logistic of useful", "kernel of all columns"} <= {e["name"] for e in board}
+    again = plait.load(tmp_path / "m")
+    rows = [*frame.drop(columns="kind").head(5).to_dict("records"), {"useful": 3.0}, {}]
+    pd.testing.assert_frame_equal(again.predict_proba(rows), model.predict_proba(rows))
+    assert again.leaderboard == model.leaderboard
+    twin = fit(frame, out=tmp_path / "twin")
+    assert twin.leaderboard == model.leaderboard
+    kept = [(tmp_path / n / "facts.safetensors").read_bytes() for n in ("m", "twin")]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("kind", ["unique", "redundant", "bent", "few", "lopsided"])
+def test_it_is_not_below_plain_logistic_regression_nor_the_best_column_nor_the_majority(kind: str) -> None:
+    frame = planted(kind, 300)
+    test = planted(kind if kind != "few" else "unique", 600, seed=1)
+    loss = lambda model: model.evaluate(test).targets["kind"].figures[tuple(model.inputs)]["log_loss"]["value"]  # noqa: E731
+    options: dict[str, Any] = {"split": {"valid": 0.0, "test": 0.0}}
+    mine = loss(fit(frame, **options))
+    plain = loss(fit(frame, learner="logistic", **options))
+    best = loss(fit(frame, inputs=["useful"], learner="logistic", **options))
+    share = (frame.kind == "yes").mean()
+    nothing = -(np.log(share) * (test.kind == "yes") + np.log(1 - share) * (test.kind == "no")).mean()
+    slack = 0.25 if kind == "few" else 0.04  # 30 rows, all of them told apart by every candidate
+    assert mine < min(plain, best, nothing) + slack, (mine, plain, best, nothing)
+    if kind == "bent":
+        assert mine < 0.75 * plain  # what no plane can do
+
+
+def test_a_time_limit_ends_the_trying_and_there_is_a_model_all_the_same() -> None:
+    model = fit(planted("unique", 150), time_limit=0.01)
+    assert [e["name"] for e in model.leaderboard["kind"]] == ["logistic of all columns", "knowing nothing"]
+    assert model.figures["kind"]["accuracy"] > 0.7
+
+
+@pytest.mark.parametrize("target", ["size", "tags"])
+def test_numbers_and_sets_of_labels(target: str) -> None:
+    frame = planted("unique", 150)
+    frame["size"] = 10 * frame.useful + 3
+    frame["tags"] = [["up"] * (u > 0) + ["other"] * (o > 0) for u, o in zip(frame.useful, frame.other)]
+    model = plait.fit(frame, target, inputs=["useful", "other", "noise0"], quiet=True)
+    figures = model.figures[target]
+    assert figures["r2"] > 0.95 if target == "size" else figures["f1_micro"] > 0.85
