@@ -116,7 +116,7 @@ def test_it_is_not_below_plain_logistic_regression_nor_the_best_column_nor_the_m
 
 def test_a_time_limit_ends_the_trying_and_there_is_a_model_all_the_same() -> None:
     model = fit(planted("unique", 150), time_limit=0.01)
-    assert [e["name"] for e in model.leaderboard["kind"]] == ["logistic of all columns", "knowing nothing"]
+    assert model.leaderboard["kind"][0]["name"] == "logistic of all columns" and len(model.leaderboard["kind"]) <= 2
     assert model.figures["kind"]["accuracy"] > 0.7
 
 

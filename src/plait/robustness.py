@@ -112,7 +112,8 @@ def _facts(
     if not known.any():
         return {"metric": main, "rows": 0, "floor": None, "curves": []}
     one = np.ones((1, len(truth)))
-    draws = int(np.clip(WORK // len(truth), FEWEST_DRAWS, DRAWS))
+    kinds = max(1, len(head.names))  # metrics of every class are what takes long
+    draws = int(np.clip(10 * WORK // (len(truth) * max(10, kinds)), FEWEST_DRAWS if kinds <= 50 else 10, DRAWS))
     weight = metrics.resamples(len(truth), seed=seed, draws=draws)
 
     def point(rate: float, answer: np.ndarray, *, drawn: bool) -> Facts:

@@ -139,8 +139,9 @@ def loads(text: str) -> Any:
     """What `dumps` was given."""
 
     def array(found: dict[str, Any]) -> Any:
-        if set(found) != {ARRAY}:
-            return found
+        value = found.get(ARRAY)
+        if set(found) != {ARRAY} or not (isinstance(value, list) and len(value) == 3 and isinstance(value[2], str)):
+            return found  # a column may be called so
         import numpy as np
 
         dtype, shape, raw = found[ARRAY]

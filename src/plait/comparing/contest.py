@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,11 @@ class Contest:
             facts["curves"] = robustness.curves(model, data, rows, columns=entry.columns, seed=seed)[bench.target]
         return Outcome(answer, facts)
 
+    def _groups(self) -> str | None:
+        """A hash of the column that says which rows belong together."""
+        name = self.bench.how.get("group")
+        return digest(repr(self.bench.table.column(name)).encode()) if name else None
+
     def path(self, entry: Entry, place: int) -> Path:
         """The file of one trial: its name follows from everything the outcome depends on."""
         bench = self.bench
@@ -108,6 +114,8 @@ class Contest:
             "torch": torch.__version__,
             "entry": entry.to_json(),
             "seed": bench.seeds[place],
+            "how": bench.how,
+            "groups": self._groups(),
             "parts": digest(bench.parts[place].tobytes()),
             "labels": digest(bench.targets[place].numpy().tobytes()),
             "options": bench.options.to_json(),
@@ -136,8 +144,13 @@ def _spread(contest: Contest, todo: Sequence[tuple[Entry, int]], jobs: int) -> I
     global _SHARED
     jobs = min(jobs, len(todo))
     if jobs < 2 or "fork" not in multiprocessing.get_all_start_methods() or torch.cuda.is_available():
-        for entry, place in todo:
-            yield entry, place, _tried(contest, entry, place)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in forks: figures and seconds are the same
+        try:
+            for entry, place in todo:
+                yield entry, place, _tried(contest, entry, place)
+        finally:
+            torch.set_num_threads(threads)
         return
     _SHARED = contest, todo
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("fork"), initializer=_alone)
@@ -147,7 +160,13 @@ def _spread(contest: Contest, todo: Sequence[tuple[Entry, int]], jobs: int) -> I
             waiting = {pool.submit(_forked, i): pair for i, pair in enumerate(todo)}
         for done in as_completed(waiting):
             entry, place = waiting[done]
-            yield entry, place, done.result()
+            try:
+                outcome = done.result()
+            except BrokenProcessPool:
+                outcome = Outcome(
+                    np.zeros(0), {"error": "its process was killed, perhaps for want of memory: try jobs=1"}
+                )
+            yield entry, place, outcome
     finally:
         _SHARED = None
         pool.shutdown(wait=True, cancel_futures=True)

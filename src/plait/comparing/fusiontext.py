@@ -50,7 +50,7 @@ def fusion_advice(facts: Facts) -> str:
                 f"{best['name']} is {size} above the best input by itself, {alone['name']}; with so many ways compared "
                 "that may be chance."
             )
-        elif clear(gap) < 0:
+        elif gap["sure"] and (gap["value"] or 0) < 0:
             said.append(f"Do not fuse: {alone['name']} beats the best fusion, {best['name']}, by {size}.")
         else:
             said.append(f"That fusion helps is not sure: {best['name']} and {alone['name']} differ by {size}.")

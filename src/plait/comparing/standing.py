@@ -13,6 +13,7 @@ from plait.comparing.account import Judge, Score, about
 from plait.comparing.contest import Outcome
 from plait.comparing.entries import ALONE, PLAIN, Entry
 from plait.comparing.trial import figures
+from plait.fusion import DEFAULT
 from plait.robustness import RATES
 
 Facts = dict[str, Any]
@@ -42,7 +43,11 @@ def standing(
     joint = [e for e in found if e["kind"] != ALONE]
     facts["best_alone"] = alone[0]["name"] if alone else None
     facts["best"] = joint[0]["name"] if joint else None
-    facts["plain"] = PLAIN if PLAIN in scores else next((e["name"] for e in joint), None)
+    facts["plain"] = (
+        PLAIN
+        if PLAIN in scores
+        else next((n for n in (DEFAULT, *(e.name for e in entries if e.kind != ALONE)) if n in scores), None)
+    )
     for against, name in (("alone", facts["best_alone"]), ("plain", facts["plain"])):
         if name is None:
             continue
@@ -68,7 +73,11 @@ def _entry_json(judge: Judge, entry: Entry, scores: Sequence[Score], each: Seque
         "cpu_seconds": mean("cpu_seconds"),
         "rows_per_second": mean("rows_per_second"),
         "parameters": int(mean("parameters")),
-        "weights": {c: float(np.mean([w[c] for w in weights])) for c in weights[0]} if weights else None,
+        "weights": {
+            c: float(np.mean([w.get(c, 0.0) for w in weights])) for c in sorted({c for w in weights for c in w})
+        }
+        if weights
+        else None,
         "missing": _missing([o.facts["curves"] for o in each if "curves" in o.facts]),
     }
 

@@ -92,6 +92,8 @@ def _trial(
 
 def _score(head: Head, answer: np.ndarray, truth: np.ndarray, seed: int) -> Score:
     main = head.metrics[0]
+    if not len(truth):
+        return float("nan"), np.zeros(0)
     value = float(head.judge(answer, truth, np.ones((1, len(truth))))[main][0])
     if len(truth) < FEWEST:
         return value, np.zeros(0)
@@ -131,6 +133,8 @@ def _figure(bench: Bench, values: list[float], draws: list[np.ndarray]) -> Figur
 def _said(task: Facts) -> str:
     """One sentence of a target: whether the others help it, and by which weighing."""
     joint = [w for w in task["ways"] if w["gain"] is not None and w["gain"]["value"] is not None]
+    if not joint:
+        return f"{task['target']} has no label among the rows judged of some split: nothing can be said."
     best = max(joint, key=lambda w: w["gain"]["value"])
     size = signed_gap(task["metric"], best["gain"])
     verdict = {

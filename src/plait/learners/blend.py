@@ -22,6 +22,8 @@ PLACES = ("each", "all", "both")
 AUTO = "auto"
 KERNEL, SVM, KNN = 5_000, 20_000, 20_000  # rows up to which these are tried
 ROW = 1.0  # nat
+MANY = 100  # classes from which only what has a closed form is tried
+NUMBERS = 5_000_000  # answers of all members, in numbers, from which they are not blended
 STACKED = 2000  # rows from which a stack is tried: with fewer it was far below the others
 TREES = 600  # numbers a row up to which trees are tried
 
@@ -76,37 +78,45 @@ class Blend(Learner):
             raise unknown("rule of learner 'blend'", rule, [*opinions.RULES, AUTO])
         if on not in PLACES:
             raise unknown("value of 'on' of learner 'blend'", on, PLACES)
+        if not folds and len(y) > 1:  # one group: its rows are all there is to choose by
+            folds = cut(len(y), seed)
         if not folds:
             raise PlaitError("The blend learner needs rows to choose by: give at least two training rows.")
-        plan = _plan(members, on, streams, len(y))
+        plan = _plan(members, on, streams, len(y), task.classes)
         until = None if seconds is None else time.monotonic() + seconds
         done: list[dict[str, Any]] = []
         outs: list[Tensor] = []
+        learned: list[tuple[Spec, list[str]]] = []
         for member, columns in plan:
             if until is not None and done and time.monotonic() > until:
-                plan = plan[: len(done)]
                 break
-            spec, out = held_out(member, {c: streams[c] for c in columns}, y, task=task, folds=folds, seed=seed)
+            try:
+                spec, out = held_out(member, {c: streams[c] for c in columns}, y, task=task, folds=folds, seed=seed)
+            except Exception:  # whatever a library raises of too few rows: there are other candidates
+                if members != AUTO or not done:
+                    raise
+                continue
             done.append(spec)
             outs.append(out)
+            learned.append((member, columns))
         told = np.unique(np.concatenate([held for _, held in folds]))
-        here = np.stack([np.logical_or.reduce([streams[c].present for c in columns]) for _, columns in plan], 1)
+        here = np.stack([np.logical_or.reduce([streams[c].present for c in columns]) for _, columns in learned], 1)
         heard = Heard(
             torch.stack(outs, 1)[told],
             torch.from_numpy(here)[told],
             torch.from_numpy(y[told]),
             task,
             prior_of(y, task),
-            linear.subset(folds, told),
+            linear.subset(folds, told) if len(folds) > 1 else cut(len(told), seed),
         )
         board: list[dict[str, Any]] = []
-        used = list(range(len(plan)))
+        used = list(range(len(learned)))
         if rule == AUTO:
-            rule, used, board = _best(heard, [columns for _, columns in plan], [d["name"] for d in done])
+            rule, used, board = _best(heard, [columns for _, columns in learned], [d["name"] for d in done], until)
         return {
             "kind": task.kind,
             "experts": [done[i] for i in used],
-            "places": [plan[i][1] for i in used],
+            "places": [learned[i][1] for i in used],
             "joint": rule,
             "coefficients": heard.learned(rule, used),
             "prior": heard.prior.numpy(),
@@ -128,9 +138,11 @@ class Blend(Learner):
         if self.joint not in ("weights", "product"):
             return None
         found = dict.fromkeys(sorted({c for columns in self.places for c in columns}), 0.0)
-        for columns, weight in zip(self.places, self.coefficients[0].tolist()):
+        for expert, columns, weight in zip(self.experts, self.places, self.coefficients[0].tolist()):
+            assert isinstance(expert, Learner)
+            own = expert.weights() or dict.fromkeys(columns, 1.0)
             for column in columns:
-                found[column] += weight / len(columns)
+                found[column] += weight * own[column] / (sum(own.values()) or 1.0)
         most = max(found.values()) or 1.0
         return {c: w / most for c, w in found.items()}
 
@@ -161,7 +173,7 @@ class Heard(NamedTuple):
     def losses(self, rule: str, used: Sequence[int]) -> np.ndarray:
         """(folds,) summed over the rows held out of each, which the coefficients have not learned from either."""
         sums = []
-        for train, held in self.folds if len(self.folds) > 1 else [(np.arange(len(self.y)),) * 2]:
+        for train, held in self.folds:
             coefficients = [torch.from_numpy(c) for c in self.learned(rule, used, train)]
             out = opinions.joint(
                 self.out[held][:, used], self.here[held][:, used], self.task.kind, rule, coefficients, self.prior
@@ -171,7 +183,7 @@ class Heard(NamedTuple):
 
 
 def _plan(
-    members: str | Sequence[Spec], on: str, streams: Mapping[str, Stream], rows: int
+    members: str | Sequence[Spec], on: str, streams: Mapping[str, Stream], rows: int, classes: int
 ) -> list[tuple[Spec, list[str]]]:
     """Which learner learns from which columns."""
     every = sorted(streams)
@@ -182,6 +194,8 @@ def _plan(
     if members != AUTO:
         return [(m, columns) for columns in [*single, *joint] for m in members]
     width = sum(s.x.shape[1] for s in streams.values())
+    if classes > MANY:
+        return [(m, columns) for columns in joint or single for m in ("ridge", "prototypes", *["knn"] * (rows <= KNN))]
     several: list[Spec] = ["kernel"] if rows <= KERNEL else []
     several += ["svm"] if rows <= SVM else []
     several += ["knn"] if rows <= KNN else []
@@ -191,7 +205,7 @@ def _plan(
 
 
 def _best(
-    heard: Heard, places: Sequence[list[str]], names: Sequence[str]
+    heard: Heard, places: Sequence[list[str]], names: Sequence[str], until: float | None
 ) -> tuple[str, list[int], list[dict[str, Any]]]:
     """The rule and the members it uses, and how each choice fared: the one taken, then the others by their loss. Taken is a
     blend of those of all columns, or of all, where it is within one standard error of the least loss (over the folds; Breiman
@@ -201,26 +215,42 @@ def _best(
     narrow = [i for i, columns in enumerate(places) if len(columns) == 1]
     rules = ("product", "weights", "stack") if len(heard.y) >= STACKED else ("product", "weights")
     tried: dict[tuple[str, tuple[int, ...]], str] = {}  # blends of many first: these are preferred
-    groups = {"all columns": wide, "every member": list(range(len(places))), "each column alone": narrow}
+    small = heard.out.numel() <= NUMBERS
+    groups = (
+        {}
+        if not small
+        else {"all columns": wide, "every member": list(range(len(places))), "each column alone": narrow}
+    )
     for title, used in groups.items():
         for rule in rules if len(used) > 1 else ():
             tried.setdefault((rule, tuple(used)), f"{rule} over {title}")
     for i, columns in enumerate(places):
         where = ", ".join(columns) if len(columns) < most or most == 1 else "all columns"
         tried["product", (i,)] = f"{names[i]} of {where}"
-    losses = {key: heard.losses(*key) for key in tried}
+    tried[opinions.NOTHING, (0,)] = "knowing nothing"
+    losses: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
+    for key in sorted(tried, key=lambda k: len(k[1])):  # the quickest first
+        if not losses or until is None or time.monotonic() < until:
+            losses[key] = heard.losses(*key)
+    losses = {key: losses[key] for key in tried if key in losses}
     least = min(losses.values(), key=np.sum)
+    nothing = losses.get((opinions.NOTHING, (0,)), np.array([np.inf])).sum()
     first = [key for key in losses if len(key[1]) > 1 and key[1] != tuple(narrow)]
-    near = [key for key in first if np.sum(losses[key] - least) <= _chance(losses[key] - least)]
+    near = [k for k in first if losses[k].sum() <= min(nothing, least.sum() + _chance(losses[k] - least))]
     best = near[0] if near else min(losses, key=lambda key: float(losses[key].sum()))
     board: list[dict[str, Any]] = [
         {"name": tried[rule, used], "rule": rule, "members": list(used), "loss": float(own.sum()) / len(heard.y)}
         for (rule, used), own in losses.items()
     ]
-    nothing = linear.loss(heard.prior.expand(len(heard.y), -1), heard.y, heard.task, "log")
-    board.append({"name": "knowing nothing", "rule": "", "members": [], "loss": float(nothing) / len(heard.y)})
-    board.sort(key=lambda entry: (entry["name"] != tried[best], entry["name"] == "knowing nothing", entry["loss"]))
+    board.sort(key=lambda entry: (entry["name"] != tried[best], entry["loss"]))
     return best[0], list(best[1]), board
+
+
+def cut(rows: int, seed: int) -> Folds:
+    """Up to five folds of so many rows, drawn at random."""
+    fold = np.random.default_rng(seed).permutation(rows) % min(5, rows)
+    pairs = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(min(5, rows))]
+    return [(a, b) for a, b in pairs if len(a) and len(b)]
 
 
 def _chance(gaps: np.ndarray) -> float:
@@ -237,7 +267,7 @@ def held_out(
     chosen = {**LEARNERS.normal(member), **LEARNERS.hyperparameters(whole)}
     out = torch.zeros(len(y), 1 if task.kind == "number" else task.classes)
     for train, held in folds:
-        inner = linear.subset(folds, train)
+        inner = linear.subset(folds, train) or cut(len(train), seed)
         own = {c: Stream(s.x[train], s.present[train]) for c, s in streams.items()}
         spec = LEARNERS.complete(chosen, own, y[train], task=task, folds=inner, seed=seed)
         other = {c: Stream(s.x[held], s.present[held]) for c, s in streams.items()}

@@ -13,9 +13,11 @@ from torch import Tensor
 from plait.nn import linear
 from plait.nn.linear import Folds, Task
 
+NOTHING = "nothing"  # the rule that answers the prior whatever the members say
 RULES = ("mean", "weights", "best", "product", "stack")
 GRID = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # of C, for the rule "stack"
 TINY = 1e-9
+LEAST = -1e30  # the rank of a member that was never there: finite, as a model folder wants it
 SPREAD = 0.5  # standard deviation of a logarithmic temperature or power before any row is seen
 
 
@@ -28,6 +30,8 @@ def joint(out: Tensor, here: Tensor, kind: str, rule: str, coefficients: Sequenc
     """(B, K) from outputs (B, M, K) of M members, present or not (B, M); `prior` (K,), the output of knowing nothing, where
     none is present. Coefficients by rule: mean [temperature], weights and best [(M,), temperature], product [(M,)], stack
     [(F, K), (K,)]."""
+    if rule == NOTHING:
+        return prior.expand(len(out), -1)
     own = log_shares(out, kind)
     some = here.any(1, keepdim=True)
     if rule == "product":
@@ -70,6 +74,8 @@ def learn(
 ) -> list[np.ndarray]:
     """The coefficients of a rule, from answers (n, M, K) over rows that their members have not learned from."""
     kind, count = task.kind, out.shape[1]
+    if rule == NOTHING:
+        return []
     if rule == "stack":
         x = features(out, here, kind, prior)
         c = linear.choose(x, y, task, "log", folds, GRID)
@@ -87,7 +93,7 @@ def learn(
         found = _descended(torch.zeros(count), lambda raw: [raw.softmax(0), one], loss, len(y))[:1]
     elif rule == "best":
         each = [_alone(out[here[:, m], m], y[here[:, m]], task) for m in range(count)]
-        found = [np.array([-v for v in each], np.float32)]
+        found = [np.array([max(-v, LEAST) for v in each], np.float32)]
     else:
         found = []
     if kind == "number":
