@@ -1,5 +1,5 @@
 # make demo   the main job on real data          make test   everything, as CI runs it
-# make quick  unit tests, three minutes          make lint   ruff and mypy      make bench  the loop against bare PyTorch
+# make quick  unit tests, five minutes           make lint   ruff and mypy      make bench  the loop against bare PyTorch
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
@@ -10,7 +10,8 @@ demo: $(READY)
 	$(BIN)/plait demo
 
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto
+	$(BIN)/python -m pytest -m slow
 
 quick: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto
