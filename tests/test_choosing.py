@@ -85,7 +85,7 @@ def test_the_model_is_a_normal_one_and_keeps_its_leaderboard(tmp_path: Path) -> 
     frame = planted("redundant", 150)
     model = fit(frame, out=tmp_path / "m")
     board = model.leaderboard["kind"]
-    assert board[-1]["name"] == "knowing nothing" and board[0]["loss"] < board[-1]["loss"]
+    assert board[0]["loss"] < next(e["loss"] for e in board if e["name"] == "knowing nothing")
     assert {"logistic of all columns", "logistic of useful", "kernel of all columns"} <= {e["name"] for e in board}
     again = plait.load(tmp_path / "m")
     rows = [*frame.drop(columns="kind").head(5).to_dict("records"), {"useful": 3.0}, {}]
