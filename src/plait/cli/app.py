@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
 from plait.cli import compare, shots, weights
+from plait.cli.given import (
+    ENCODER,
+    EPOCHS,
+    GROUP,
+    INPUT,
+    JSON,
+    MAX_BAD,
+    PAGE,
+    QUIET,
+    SPLIT,
+    TABLE,
+    TEST,
+    TIME,
+    by_column,
+    columns_of,
+    specs,
+    specs_flat,
+)
 from plait.cli.output import show
 
 app = typer.Typer(
@@ -22,48 +40,15 @@ app.add_typer(weights.app, name="weights")
 app.command("compare")(compare.compare)
 app.command("shots")(shots.shots)
 
-TABLE = Annotated[
-    str,
-    typer.Argument(
-        help="A .csv, .tsv, .jsonl, .parquet or .arrow file (paths in cells are taken from its folder), or a folder of media."
-    ),
-]
 MODEL = Annotated[Path, typer.Argument(help="The folder of a model.")]
-JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
-QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing while working.")]
-
-
-def _specs(given: list[str]) -> dict[str, Any]:
-    from plait.errors import PlaitError
-    from plait.spec import parse
-
-    for item in given:
-        if "=" not in item.partition(":")[0]:
-            raise PlaitError(f"{item!r}: expected COLUMN=NAME or COLUMN=NAME:option=value,option=value.")
-    return {item.partition("=")[0]: parse(item.partition("=")[2]) for item in given}
-
-
-def _encoders(each: list[str], rest: str | None) -> Any:
-    """By column; with one word for all columns where none is named by itself."""
-    return {**({"*": rest} if rest else {}), **_specs(each)} if each else rest
-
-
-def _columns(given: list[str]) -> dict[str, str | None] | None:
-    pairs = [item.partition("=") for item in given]
-    return {name: kind or None for name, _, kind in pairs} or None
 
 
 @app.command()
 def fit(
     table: TABLE,
     target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")],
-    input: Annotated[
-        list[str],
-        typer.Option(
-            help="A column to predict from; COLUMN=MODALITY to say what it is. All others when none is given."
-        ),
-    ] = [],
-    encoder: Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")] = [],
+    input: INPUT = [],
+    encoder: ENCODER = [],
     head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
     encoders: Annotated[
         Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, classic or scratch.")
@@ -78,17 +63,15 @@ def fit(
     ] = None,
     objective: Annotated[str, typer.Option(help="Several targets: supervised, uncertainty, gradnorm.")] = "supervised",
     train: Annotated[list[str], typer.Option(help="option=value of the training loop, e.g. batch_size=64.")] = [],
-    split_column: Annotated[
-        Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
-    ] = None,
-    group: Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")] = None,
-    time: Annotated[Optional[str], typer.Option(help="The earliest rows here train, the latest test.")] = None,
+    split_column: SPLIT = None,
+    group: GROUP = None,
+    time: TIME = None,
     valid: Annotated[float, typer.Option(help="Share of the rows for early stopping.")] = 0.15,
-    test: Annotated[float, typer.Option(help="Share of the rows held out for judging.")] = 0.15,
+    test: TEST = 0.15,
     seed: Annotated[int, typer.Option(help="Same data and seed, same bytes.")] = 0,
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")] = None,
+    epochs: EPOCHS = None,
     time_limit: Annotated[Optional[float], typer.Option(help="Seconds for all of it.")] = None,
-    max_bad: Annotated[float, typer.Option(help="Largest share of a column's cells that may be unreadable.")] = 0.05,
+    max_bad: MAX_BAD = 0.05,
     out: Annotated[Optional[Path], typer.Option(help="The folder to write; TABLE.plait when not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
     allow_data_change: Annotated[
@@ -100,21 +83,21 @@ def fit(
     """Train a model on a table, judge it on held-out rows, and write model, report and model card."""
     from plait.fitting import fit as run
 
-    targets, inputs = _columns(target) or {}, _columns(input)
+    targets, inputs = columns_of(target) or {}, columns_of(input)
     folder = out or Path(f"{Path(table).stem}.plait")
     model = run(
         table,
         list(targets),
         inputs=inputs,
         modalities={k: v for k, v in targets.items() if v},
-        encoders=_encoders(encoder, encoders),
-        heads=_specs(head),
+        encoders=by_column(encoder, encoders),
+        heads=specs(head),
         preset=preset,
-        fusion=None if fusion is None else _specs([f"fusion={fusion}"])["fusion"],
-        learner=_specs([f"learner={learner}"])["learner"] if learner else None,
-        objective=_specs([f"objective={objective}"])["objective"],
+        fusion=None if fusion is None else specs([f"fusion={fusion}"])["fusion"],
+        learner=specs([f"learner={learner}"])["learner"] if learner else None,
+        objective=specs([f"objective={objective}"])["objective"],
         split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
-        training={k: v for k, v in _specs_flat(train).items()},
+        training={k: v for k, v in specs_flat(train).items()},
         seed=seed,
         epochs=epochs,
         time_limit=time_limit,
@@ -131,12 +114,6 @@ def fit(
     )
     if model.record["stopped"] == "interrupted":
         raise typer.Exit(130)
-
-
-def _specs_flat(given: list[str]) -> dict[str, Any]:
-    from plait.spec import parse
-
-    return {k: v for item in given for k, v in parse(f"train:{item}").items() if k != "name"}
 
 
 @app.command()
@@ -181,27 +158,23 @@ def evaluate(model: MODEL, table: TABLE, as_json: JSON = False, quiet: QUIET = F
 def inspect_table(
     table: TABLE,
     target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")] = [],
-    input: Annotated[
-        list[str], typer.Option(help="A column to predict from; COLUMN=MODALITY. All others when none is given.")
-    ] = [],
-    split_column: Annotated[
-        Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")
-    ] = None,
+    input: INPUT = [],
+    split_column: SPLIT = None,
     group: Annotated[Optional[str], typer.Option(help="Rows with the same value here belong together.")] = None,
     seed: Annotated[int, typer.Option(help="Of the split that would be drawn.")] = 0,
     against: Annotated[Optional[str], typer.Option(help="A second table: what both hold, and how they differ.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="The page to write; it is replaced if it is there.")] = None,
+    out: PAGE = None,
     as_json: JSON = False,
     quiet: QUIET = False,
 ) -> None:
     """Look at a table before training: broken cells, duplicates, leaks, conflicts of labels, gaps and drift."""
     from plait.inspection import inspect
 
-    targets = _columns(target) or {}
+    targets = columns_of(target) or {}
     found = inspect(
         table,
         list(targets),
-        inputs=_columns(input),
+        inputs=columns_of(input),
         modalities={k: v for k, v in targets.items() if v},
         split_column=split_column,
         group=group,

@@ -1,0 +1,54 @@
+"""What several commands are given: their common options, and what is made of COLUMN=… and option=value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+TABLE = Annotated[
+    str,
+    typer.Argument(
+        help="A .csv, .tsv, .jsonl, .parquet or .arrow file (paths in cells are taken from its folder), or a folder of media."
+    ),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing while working.")]
+INPUT = Annotated[
+    list[str], typer.Option(help="A column to predict from; COLUMN=MODALITY. All others when none is given.")
+]
+ENCODER = Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")]
+SPLIT = Annotated[Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")]
+GROUP = Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")]
+TIME = Annotated[Optional[str], typer.Option(help="The earliest rows here train, the latest test.")]
+TEST = Annotated[float, typer.Option(help="Share of the rows held out for judging.")]
+EPOCHS = Annotated[Optional[int], typer.Option(help="Passes over the training rows, at most.")]
+MAX_BAD = Annotated[float, typer.Option(help="Largest share of a column's cells that may be unreadable.")]
+PAGE = Annotated[Optional[Path], typer.Option(help="The page to write; it is replaced if it is there.")]
+
+
+def specs(given: list[str]) -> dict[str, Any]:
+    from plait.errors import PlaitError
+    from plait.spec import parse
+
+    for item in given:
+        if "=" not in item.partition(":")[0]:
+            raise PlaitError(f"{item!r}: expected COLUMN=NAME or COLUMN=NAME:option=value,option=value.")
+    return {item.partition("=")[0]: parse(item.partition("=")[2]) for item in given}
+
+
+def by_column(each: list[str], rest: str | None) -> Any:
+    """By column; with one word for all columns where none is named by itself."""
+    return {**({"*": rest} if rest else {}), **specs(each)} if each else rest
+
+
+def columns_of(given: list[str]) -> dict[str, str | None] | None:
+    pairs = [item.partition("=") for item in given]
+    return {name: kind or None for name, _, kind in pairs} or None
+
+
+def specs_flat(given: list[str]) -> dict[str, Any]:
+    from plait.spec import parse
+
+    return {k: v for item in given for k, v in parse(f"train:{item}").items() if k != "name"}
