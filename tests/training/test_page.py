@@ -79,17 +79,17 @@ def test_the_example_runs_as_printed(tmp_path: Path) -> None:
 def test_the_commands_are_understood(tmp_path: Path) -> None:
     import shlex
 
-    from plait.cli.app import _specs, _specs_flat
+    from plait.cli.given import specs, specs_flat
 
     lines = re.findall(r"^    plait fit (.*)$", PAGE, re.M)
     given = [shlex.split(line) for line in lines]
-    options = [_specs_flat([b for a, b in pairwise(words) if a == "--train"]) for words in given]
+    options = [specs_flat([b for a, b in pairwise(words) if a == "--train"]) for words in given]
     assert Options.of(options[0]).ema == 0.99 and Options.of(options[0]).optimizer == "lion"
-    heads = [_specs([b for a, b in pairwise(words) if a == "--head"]) for words in given]
+    heads = [specs([b for a, b in pairwise(words) if a == "--head"]) for words in given]
     assert heads[1] == {"price": {"name": "number", "loss": "huber", "delta": 0.5}}
     for spec in (heads[1]["price"], heads[2]["kind"]):
         HEADS.normal(spec)
-    assert Options.of(_specs_flat(["betas=[0.9,0.98]"])).betas == (0.9, 0.98)
+    assert Options.of(specs_flat(["betas=[0.9,0.98]"])).betas == (0.9, 0.98)
     assert Options.of(options[3]).balance == "ogm-ge" and Options.of(options[3]).modality_dropout == (0.0, 0.5)
     [objective] = [b for a, b in pairwise(given[3]) if a == "--objective"]
-    assert OBJECTIVES.normal(_specs([f"objective={objective}"])["objective"]) == {"name": "gradnorm", "alpha": 1}
+    assert OBJECTIVES.normal(specs([f"objective={objective}"])["objective"]) == {"name": "gradnorm", "alpha": 1}
