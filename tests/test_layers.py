@@ -96,6 +96,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "training.lock": 8,
     "training.checkpoint": 8.2,
     "robustness": 7.5,
+    "calibration": 7.5,
     "evaluation": 8,
     "training.loop": 8.5,
     "training.range_test": 8.5,

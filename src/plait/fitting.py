@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from plait import drift, files
+from plait.calibration import calibrate
 from plait.choosing import top_for
 from plait.data import split as splits
 from plait.data.ledger import Ledger
@@ -176,13 +177,14 @@ class Work:
     objective: Spec = "supervised"
 
     def train(self, checkpoints: Checkpoints | None, deadline: float | None, stop: Any) -> tuple[Model, State]:
-        """By the loop."""
+        """By the loop, then brought to its temperatures; the spec takes them up."""
+        valid = np.flatnonzero(self.parts == 1)
         state = train(
             self.model,
             OBJECTIVES.build(self.objective, outside=True, targets=list(self.spec["outputs"])),
             self.data,
             train_rows=np.flatnonzero(self.parts == 0),
-            valid_rows=np.flatnonzero(self.parts == 1),
+            valid_rows=valid,
             options=self.options,
             seed=self.seed,
             checkpoints=checkpoints,
@@ -190,6 +192,7 @@ class Work:
             progress=self.progress,
             stop=stop,
         )
+        self.spec["temperature"] = calibrate(self.model, self.data, valid, seed=self.seed)
         return self.model, state
 
     def learn(self, deadline: float | None = None) -> tuple[Model, State]:

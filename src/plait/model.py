@@ -3,7 +3,7 @@ architecture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,8 @@ PRIOR = 0.1  # how much the answer for nothing counts in the loss
 
 class Model(nn.Module):
     """inputs {column: Inputs} -> outputs {target: (B, ...)}. `heads` makes a new set of heads: a decision-level fusion
-    needs one for each stream."""
+    needs one for each stream. `temperature`: target -> what its logits are divided by in an answer where one column is
+    present, and where all are; a power of each between."""
 
     def __init__(
         self,
@@ -32,9 +33,11 @@ class Model(nn.Module):
         heads: Callable[[], dict[str, Head]],
         *,
         width: int,
+        temperature: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
         self.width = width
+        self.temperature = dict(temperature or {})
         self.encoders = Named(encoders)
         self.top: FeatureLevel | DecisionLevel | Learned
         if isinstance(fusion, Mapping):
@@ -63,6 +66,9 @@ class Model(nn.Module):
     def answer(self, streams: dict[str, Tokens]) -> Outputs:
         """{target: answer} from encoded streams: what masking experiments call again and again."""
         outputs, _ = self.top(streams, {})
+        for target, (alone, together) in self.temperature.items():
+            scale = alone * (together / alone) ** share(streams)
+            outputs[target] = outputs[target].float() / scale[:, None]
         return {t: self.heads[t].answer(o) for t, o in outputs.items()}
 
     @property
@@ -73,6 +79,12 @@ class Model(nn.Module):
     def weights(self) -> dict[str, float] | None:
         """How much each column counts, if the fusion learns such weights."""
         return self.top.weights()
+
+
+def share(streams: Mapping[str, Tokens]) -> Tensor:
+    """(B,) how many columns are present: 0 where it is one or none, 1 where it is all of several."""
+    count = torch.stack([s.mask.any(1) for s in streams.values()]).sum(0)
+    return (count - 1).clamp_min(0) / max(1, len(streams) - 1)
 
 
 def nothing(null: Tensor, rows: int) -> Tokens:

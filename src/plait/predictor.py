@@ -37,7 +37,8 @@ FORMAT = 1
 
 
 def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -> Model:
-    """The model of a completed spec: {"inputs": {column: encoder}, "fusion": …, "outputs": {target: head}, "width": D}.
+    """The model of a completed spec: {"inputs": {column: encoder}, "fusion": …, "outputs": {target: head}, "width": D,
+    "temperature": {target: [one column present, all of them]} where it is calibrated}.
     `outside`: which "module:Class" names of others may be imported; True for all."""
     width = spec["width"]
     encoders = {c: ENCODERS.build(s, outside=outside) for c, s in spec["inputs"].items()}
@@ -51,6 +52,7 @@ def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -
         fusion,
         lambda: {t: HEADS.build(s, outside=outside, width=width) for t, s in spec["outputs"].items()},
         width=width,
+        temperature=spec.get("temperature"),
     )
 
 

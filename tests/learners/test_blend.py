@@ -85,6 +85,16 @@ def test_a_temperature_is_found_and_changes_no_argmax() -> None:
     assert (joint.argmax(1) == out[:, 0].argmax(1)).all()
 
 
+def test_temperatures_are_found_at_both_ends_and_between() -> None:
+    draw = torch.Generator().manual_seed(0)
+    z, share = 2 * torch.randn(6000, 4, generator=draw), torch.rand(6000, generator=draw)
+    y = torch.distributions.Categorical(logits=z).sample()
+    alone, together = opinions.temperatures(
+        z * (0.5 ** (1 - share) * 3.0**share)[:, None], share, y, Task("category", 4)
+    )
+    assert alone == pytest.approx(0.5, rel=0.1) and together == pytest.approx(3.0, rel=0.1)
+
+
 def test_members_are_judged_on_rows_they_have_not_learned_from() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(90, 100)).astype(np.float32), rng.integers(0, 2, 90)

@@ -19,6 +19,7 @@ class Head(nn.Module, ABC):
 
     modality: ClassVar[str]  # of the target column
     metrics: ClassVar[tuple[str, ...]]  # what `judge` gives; the first is the default for early stopping
+    logits: ClassVar[bool]  # whether outputs divided by a temperature give the same answer, less or more surely
     names: list[str]  # of the columns of an answer that is (B, C); empty where it is (B,)
 
     @classmethod

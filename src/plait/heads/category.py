@@ -28,6 +28,7 @@ class CategoryHead(Head):
     Output: logits (B, C). `values`: what stands in the user's table for each class, where that is not its name: true, 3."""
 
     modality: ClassVar[str] = "category"
+    logits: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (
         "accuracy",
         "balanced_accuracy",

@@ -26,6 +26,7 @@ class LabelsHead(Head):
     probability one half."""
 
     modality: ClassVar[str] = "labels"
+    logits: ClassVar[bool] = True
     metrics: ClassVar[tuple[str, ...]] = (
         "f1_micro",
         "f1_macro",

@@ -31,6 +31,7 @@ class NumberHead(Head):
     """
 
     modality: ClassVar[str] = "number"
+    logits: ClassVar[bool] = False
     metrics: ClassVar[tuple[str, ...]] = ("rmse", "mae", "r2")
 
     def __init__(

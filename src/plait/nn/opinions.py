@@ -108,10 +108,21 @@ def _alone(out: Tensor, y: Tensor, task: Task) -> float:
         return float("inf")
     if task.kind == "number":
         return float(linear.loss(out, y, task, "log")) / len(y)
-    scale = _descended(
-        torch.zeros(1), lambda raw: [raw.exp()], lambda c: linear.loss(out / c[0], y, task, "log") / len(y), len(y)
-    )
-    return float(linear.loss(out / torch.from_numpy(scale[0]), y, task, "log")) / len(y)
+    return float(linear.loss(out / temperature(out, y, task), y, task, "log")) / len(y)
+
+
+def temperature(out: Tensor, y: Tensor, task: Task) -> float:
+    """What outputs (n, K), logits, are best divided by: the least loss on rows that they have not been learned from (Guo et al.
+    2017), drawn towards 1 where there are few."""
+    loss = lambda c: linear.loss(out / c[0], y, task, "log") / len(y)  # noqa: E731
+    return float(_descended(torch.zeros(1), lambda raw: [raw.exp()], loss, len(y))[0][0])
+
+
+def temperatures(out: Tensor, share: Tensor, y: Tensor, task: Task) -> tuple[float, float]:
+    """As `temperature`, of rows at one end and at the other of `share` (n,), 0 to 1; its logarithm is linear in between."""
+    loss = lambda c: linear.loss(out / (c[0] ** (1 - share) * c[1] ** share)[:, None], y, task, "log") / len(y)  # noqa: E731
+    found = _descended(torch.zeros(2), lambda raw: [raw[:1].exp(), raw[1:].exp()], loss, len(y))
+    return float(found[0][0]), float(found[1][0])
 
 
 def _descended(
