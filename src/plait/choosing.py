@@ -10,8 +10,12 @@ from plait.fusion import DEFAULT
 from plait.presets import fixed_here
 from plait.spec import Spec
 
-FAST = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
-PRESETS: dict[str, Spec] = {"fast": FAST}  # word -> learner of fixed features
+FAST: dict[str, Any] = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": FAST,
+    "balanced": {**FAST, "search": 60},
+    "best": {**FAST, "search": 300},
+}  # word -> learner of fixed features
 LARGE = 50_000  # rows above which a table is trained on by the loop, where nobody says
 
 

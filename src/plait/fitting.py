@@ -148,7 +148,7 @@ def fit(
         identity = Identity.of(source, data, declared=declared, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
         work = Work(spec, model, data, source, parts, how, options, seed, progress, objective)
-        model, state = work.learn(deadline) if learner is not None else work.train(checkpoints, deadline, stop)
+        model, state = work.learn(deadline, run) if learner is not None else work.train(checkpoints, deadline, stop)
         record = _record(source, how, parts, options, seed, state, identity)
         if checkpoints is not None and checkpoints.changed:
             record["changed"] = checkpoints.changed  # of the data, while the run went on
@@ -195,7 +195,7 @@ class Work:
         self.spec["temperature"] = calibrate(self.model, self.data, valid, seed=self.seed)
         return self.model, state
 
-    def learn(self, deadline: float | None = None) -> tuple[Model, State]:
+    def learn(self, deadline: float | None = None, folder: Path | None = None) -> tuple[Model, State]:
         """By the learners; the spec takes up what they have learned."""
         groups = (
             _groups(self.table.column(self.how["group"]), np.arange(len(self.table))) if self.how["group"] else None
@@ -210,6 +210,7 @@ class Work:
             seed=self.seed,
             progress=self.progress,
             deadline=deadline,
+            folder=folder,
         )
         return assemble(self.spec, outside=True).eval(), State()
 

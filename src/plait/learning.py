@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,9 +84,11 @@ def learn(
     seed: int,
     progress: Progress,
     deadline: float | None = None,
+    folder: Path | None = None,
 ) -> dict[str, Any]:
     """Target -> completed spec of its learner. Hyperparameters are chosen on training and validation rows alone; then all
-    of these are learned from. `deadline`: a time.monotonic(), after which nothing more is tried."""
+    of these are learned from. `deadline`: a time.monotonic(), after which nothing more is tried. `folder`: of the run, where a
+    search notes what it has tried, and goes on from."""
     rows = np.flatnonzero((parts == 0) | (parts == 1))
     if len(rows) > MOST:
         progress.say(f"{len(rows):,} rows: the learner is given {MOST:,} of them, drawn at random.")
@@ -99,8 +102,11 @@ def learn(
         c: Stream(torch.cat([v for v, _ in p]).numpy(), torch.cat([m for _, m in p]).numpy()) for c, p in found.items()
     }
     done = {}
-    for target, part in spec["learner"].items():
+    for number, (target, part) in enumerate(spec["learner"].items()):
         wanted = part["wanted"]
+        trials = wanted.get("search", 0) if LEARNERS.takes(wanted, "search") else 0
+        if trials and folder is not None:
+            wanted = {"study": str(folder / f"search-{number}.log"), **wanted}
         if deadline is not None and LEARNERS.takes(wanted, "seconds"):
             wanted = {"seconds": SHARE * max(0.0, deadline - time.monotonic()), **wanted}
         head, y = model.heads[target], data.targets[target][rows]
@@ -112,8 +118,10 @@ def learn(
         classes = goal if task.kind == "category" else np.zeros(len(goal), np.int64)
         own = None if groups is None else [groups[r] for r in rows[here]]
         cells = {c: Stream(s.x[here], s.present[here]) for c, s in x.items()}
-        with progress.timed(f"Learned {target} by {wanted['name']}"):
+        title = f"Learned {target} by {wanted['name']}"
+        with progress.timed(title), progress.bar("Trying", trials, unit="trials") as bar:
             chosen = folds(parts, rows[here], own, classes, how, seed)
+            wanted = {**wanted, "tell": bar.advance} if trials else wanted
             done[target] = LEARNERS.complete(wanted, cells, goal, task=task, folds=chosen, seed=seed)
         if done[target].get("board"):
             progress.say(board_text(target, done[target]["board"]))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plait.choosing import FAST
 from plait.encoders.base import Encoder
 from plait.errors import PlaitError, unknown
 from plait.fusion import DEFAULT, FUSIONS
@@ -51,6 +52,9 @@ def entries(
         for name in LEARNERS if fixed else ():
             if name == "blend":
                 found += [_blend(rule, every) for rule in RULES] if len(every) > 1 else []
+                found.append(Entry("preset fast", LEARNER, every, learner=FAST))
+            elif name == "fused":
+                left[name] = "it is the fusions again, on one token a column"
             elif width > SLOW.get(name, width):
                 left[name] = LEFT_OUT.format(width=width)
             else:

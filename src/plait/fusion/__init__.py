@@ -27,4 +27,4 @@ FUSIONS = Table(
     },
 )
 
-DEFAULT = "average"
+DEFAULT = "gated"

@@ -14,5 +14,6 @@ LEARNERS = Table(
         "trees": "plait.learners.trees:Trees",
         "blend": "plait.learners.blend:Blend",
         "mlp": "plait.learners.mlp:Ensemble",
+        "fused": "plait.learners.fused:Fused",
     },
 )

@@ -14,6 +14,7 @@ from torch import Tensor
 from plait.errors import PlaitError, unknown
 from plait.learners import LEARNERS
 from plait.learners.base import Learner
+from plait.learners.search import Found, Tell, kinds_for, search, signed
 from plait.nn import linear, opinions
 from plait.nn.linear import Folds, Stream, Task
 from plait.spec import Spec
@@ -39,8 +40,9 @@ class Blend(Learner):
     `rule` "auto": what has the least loss, within one standard error, on rows that neither members nor coefficients have
     learned from, of every member by itself and of rules over all of them, over those of all columns, or of one column each; so
     it is not surely worse there than the best column or the best member. `members` "auto": those that the number of
-    rows and columns lets learn in seconds. `board` tells how each fared. `seconds`: after so many no further member is
-    tried."""
+    rows and columns lets learn in seconds. `search`: so many trials of their hyperparameters, and of networks', by Optuna; the
+    best of them become members too (search.py). `study`: a file that a search goes on from. `board` tells how each fared.
+    `seconds`: after so many no further member is tried. `tell` is told of every trial."""
 
     def __init__(
         self,
@@ -73,6 +75,9 @@ class Blend(Learner):
         on: str = "each",
         rule: str = "stack",
         seconds: float | None = None,
+        search: int = 0,
+        study: str | None = None,
+        tell: Tell | None = None,
     ) -> dict[str, Any]:
         if rule not in (*opinions.RULES, AUTO):
             raise unknown("rule of learner 'blend'", rule, [*opinions.RULES, AUTO])
@@ -100,6 +105,12 @@ class Blend(Learner):
             outs.append(out)
             learned.append((member, columns))
         told = np.unique(np.concatenate([held for _, held in folds]))
+        for found in _searched(plan, Cells(streams, y, task, folds, seed), told, search, until, study, tell):
+            member = {c: streams[c] for c in found.columns}
+            spec, out = held_out(found.spec, member, y, task=task, folds=folds, seed=seed, out=found.out)
+            done.append(spec)
+            outs.append(out)
+            learned.append((found.spec, found.columns))
         here = np.stack([np.logical_or.reduce([streams[c].present for c in columns]) for _, columns in learned], 1)
         heard = Heard(
             torch.stack(outs, 1)[told],
@@ -112,7 +123,7 @@ class Blend(Learner):
         board: list[dict[str, Any]] = []
         used = list(range(len(learned)))
         if rule == AUTO:
-            rule, used, board = _best(heard, [columns for _, columns in learned], [d["name"] for d in done], until)
+            rule, used, board = _best(heard, [c for _, c in learned], [_title(m) for m, _ in learned], until)
         return {
             "kind": task.kind,
             "experts": [done[i] for i in used],
@@ -246,6 +257,14 @@ def _best(
     return best[0], list(best[1]), board
 
 
+def _title(member: Spec) -> str:
+    """A learner, with what was set of it."""
+    if not isinstance(member, Mapping):
+        return str(member)
+    options = (f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in member.items() if k != "name")
+    return " ".join([str(member["name"]), *options])
+
+
 def cut(rows: int, seed: int) -> Folds:
     """Up to five folds of so many rows, drawn at random."""
     fold = np.random.default_rng(seed).permutation(rows) % min(5, rows)
@@ -259,12 +278,28 @@ def _chance(gaps: np.ndarray) -> float:
 
 
 def held_out(
-    member: Spec, streams: Mapping[str, Stream], y: np.ndarray, *, task: Task, folds: Folds, seed: int
+    member: Spec,
+    streams: Mapping[str, Stream],
+    y: np.ndarray,
+    *,
+    task: Task,
+    folds: Folds,
+    seed: int,
+    out: Tensor | None = None,
 ) -> tuple[dict[str, Any], Tensor]:
     """A learner completed on all rows, and its outputs (n, K) over the rows held out of each fold, by models that learned from
-    the other rows of that fold, with the hyperparameters that were chosen over all folds."""
+    the other rows of that fold, with the hyperparameters that were chosen over all folds. `out`: these, where they are known."""
     whole = LEARNERS.complete(member, streams, y, task=task, folds=folds, seed=seed)
+    if out is not None:
+        return whole, out
     chosen = {**LEARNERS.normal(member), **LEARNERS.hyperparameters(whole)}
+    return whole, _outside(chosen, streams, y, task=task, folds=folds, seed=seed)
+
+
+def _outside(
+    chosen: Spec, streams: Mapping[str, Stream], y: np.ndarray, *, task: Task, folds: Folds, seed: int
+) -> Tensor:
+    """(n, K) what models of the other rows of a fold say of the rows held out of it."""
     out = torch.zeros(len(y), 1 if task.kind == "number" else task.classes)
     for train, held in folds:
         inner = linear.subset(folds, train) or cut(len(train), seed)
@@ -273,7 +308,53 @@ def held_out(
         other = {c: Stream(s.x[held], s.present[held]) for c, s in streams.items()}
         with torch.no_grad():
             out[held] = _wide(LEARNERS.build(spec)(linear.tensors(other)))
-    return whole, out
+    return out
+
+
+class Cells(NamedTuple):
+    """What is learned from."""
+
+    streams: Mapping[str, Stream]
+    y: np.ndarray
+    task: Task
+    folds: Folds
+    seed: int
+
+
+def _searched(
+    plan: Sequence[tuple[Spec, list[str]]],
+    cells: Cells,
+    told: np.ndarray,
+    trials: int,
+    until: float | None,
+    study: str | None,
+    tell: Tell | None,
+) -> list[Found]:
+    """The best of so many trials, of all columns or all but one."""
+    if not trials:
+        return []
+    streams, y, task, folds, seed = cells
+
+    def judge(spec: Spec, columns: list[str]) -> Tensor:
+        return _outside(spec, {c: streams[c] for c in columns}, y, task=task, folds=folds, seed=seed)
+
+    def loss(out: Tensor) -> float:
+        return opinions.least(out[told], torch.from_numpy(y[told]), task)
+
+    names = {str(m["name"] if isinstance(m, Mapping) else m) for m, _ in plan}
+    sign = signed(streams, y, folds, task, seed)
+    return search(
+        kinds_for(names),
+        sorted(streams),
+        judge,
+        loss,
+        trials=trials,
+        until=until,
+        seed=seed,
+        study=study,
+        sign=sign,
+        tell=tell,
+    )
 
 
 def prior_of(y: np.ndarray, task: Task) -> Tensor:

@@ -104,11 +104,12 @@ def learn(
 
 def _alone(out: Tensor, y: Tensor, task: Task) -> float:
     """The mean loss of one member, at its best temperature."""
-    if not len(y):
-        return float("inf")
-    if task.kind == "number":
-        return float(linear.loss(out, y, task, "log")) / len(y)
-    return float(linear.loss(out / temperature(out, y, task), y, task, "log")) / len(y)
+    return least(out, y, task) / len(y) if len(y) else float("inf")
+
+
+def least(out: Tensor, y: Tensor, task: Task) -> float:
+    """The summed loss of outputs (n, K), n > 0, at their best temperature."""
+    return float(linear.loss(out if task.kind == "number" else out / temperature(out, y, task), y, task, "log"))
 
 
 def temperature(out: Tensor, y: Tensor, task: Task) -> float:
