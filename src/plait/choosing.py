@@ -13,7 +13,7 @@ from plait.spec import Spec
 FAST: dict[str, Any] = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
 PRESETS: dict[str, dict[str, Any]] = {
     "fast": FAST,
-    "balanced": {**FAST, "search": 60},
+    "balanced": {**FAST, "search": 40},
     "best": {**FAST, "search": 300},
 }  # word -> learner of fixed features
 LARGE = 50_000  # rows above which a table is trained on by the loop, where nobody says

@@ -54,7 +54,8 @@ def fit(
         Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, classic or scratch.")
     ] = None,
     preset: Annotated[
-        Optional[str], typer.Option(help="fast: chooses by itself, in seconds; so it does unasked.")
+        Optional[str],
+        typer.Option(help="fast: chooses by itself, in seconds; so it does unasked. balanced, best: and searches on."),
     ] = None,
     fusion: Annotated[Optional[str], typer.Option(help="NAME:option=value,… trained by the loop.")] = None,
     learner: Annotated[
