@@ -102,30 +102,52 @@ def agreed(folder: Path, team: Team) -> None:
 
 
 def fits(folder: Path) -> None:
-    """A run that nothing disturbs, and one that is killed after its fourth checkpoint; called again, only what is left."""
+    """Runs in whole weights and in parts that nothing disturbs; one in parts that is terminated, and goes on; one that is
+    killed after its fourth checkpoint. Called again, only what is left."""
     from plait.training.checkpoint import Checkpoints
 
     train.__kwdefaults__["save_seconds"] = 0.0  # type: ignore[index]
-    table, real, saves = folder / "data/toy.csv", Checkpoints.save, [0]
-    second = (folder / "killed.run").exists()
+    real, end, terminated = Checkpoints.save, lambda: os.kill(os.getpid(), 9), lambda: os.kill(os.getpid(), 15)
+    again = (folder / "killed.run").exists()
+    for name, ends in (
+        ("whole", None),
+        ("sharded", None),
+        ("broken", terminated),
+        ("killed", None if again else end),
+    ):
+        if (folder / name).exists():
+            continue
+        Checkpoints.save = ending(real, ends) if ends else real  # type: ignore[method-assign]
+        how = {
+            "out": folder / name,
+            "training": {"batch_size": 8, "shard": name in ("sharded", "broken")},
+            "log": "jsonl",
+        }
+        try:
+            model = toy.fit(folder / "data/toy.csv", **FIT, **how)
+        except SystemExit as stop:
+            assert stop.code == 143
+            Checkpoints.save = real  # type: ignore[method-assign]
+            model = toy.fit(folder / "data/toy.csv", **FIT, **how)
+        weights = {k: v.numpy().tobytes() for k, v in model.model.state_dict().items()}
+        digest = hashlib.sha256(b"".join(v for _, v in sorted(weights.items()))).hexdigest()
+        answers = model.predict(folder / "data/toy.csv").to_json()
+        note(
+            folder, name, {"weights": digest, "record": model.record, "extra": sorted(model.extra), "answers": answers}
+        )
 
-    def killing(self: Checkpoints, *given: Any) -> None:
+
+def ending(real: Any, end: Any) -> Any:
+    """Checkpoints.save, with what happens after the fourth."""
+    saves = [0]
+
+    def save(self: Any, *given: Any) -> None:
         real(self, *given)
         saves[0] += 1
         if saves[0] == 4:
-            os.kill(os.getpid(), 9)
+            end()
 
-    for name in ("whole", "sharded", "killed"):
-        if (folder / name).exists():
-            continue
-        if name == "killed" and not second:
-            Checkpoints.save = killing  # type: ignore[method-assign]
-        training = {"batch_size": 8, "shard": name == "sharded"}
-        model = toy.fit(table, **{**FIT, "out": folder / name, "training": training, "log": "jsonl"})
-        weights = {k: v.numpy().tobytes() for k, v in model.model.state_dict().items()}
-        digest = hashlib.sha256(b"".join(v for _, v in sorted(weights.items()))).hexdigest()
-        about = {"record": model.record, "extra": sorted(model.extra), "answers": model.predict(table).to_json()}
-        note(folder, name, {"weights": digest, **about})
+    return save
 
 
 def breaks(folder: Path) -> None:

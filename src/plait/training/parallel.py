@@ -7,11 +7,16 @@ decides. An error that the first meets is raised in all; where any other process
 from __future__ import annotations
 
 import atexit
+import gc
 import os
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,6 +30,7 @@ MEET = timedelta(minutes=10)  # in which all processes have to be there
 WAIT = timedelta(
     days=30
 )  # one process may prepare or judge for long while the others wait; dead ones are noticed at once
+GRACE = 5.0  # seconds in which a process meets by itself that another has broken
 FAILED = "failed"  # under which the first process that breaks says why
 STATISTICS = ("running_mean", "running_var")
 
@@ -162,7 +168,8 @@ def joined() -> Iterator[Team]:
     process, it says why and leaves; the others meet that at their next exchange, and end with its reason as a PlaitError."""
     team = _team()
     try:
-        yield team
+        with _watched(team):
+            yield team
     except BaseException as error:
         if not team.several or (isinstance(error, PlaitError) and error.agreed):
             raise
@@ -170,13 +177,35 @@ def joined() -> Iterator[Team]:
         lost = isinstance(error, RuntimeError) and ("gloo" in str(error) or "NCCL" in str(error))
         if not lost and reason is None and team.board is not None:
             team.board.set(FAILED, f"Process {team.rank} of {team.size} broke, {type(error).__name__}: {error}")
+        traceback.clear_frames(error.__traceback__)  # what they hold of the group would keep its connections open
         _leave()
         if lost:
             raise PlaitError(
-                f"{reason or 'Another process has ended without a word: killed, or out of memory.'} This is process "
-                f"{team.rank}: it cannot go on alone. Start all again to go on from the last checkpoint."
+                f"{(reason or 'Another process has ended without a word: killed, or out of memory').rstrip('.')}. This is "
+                f"process {team.rank}: it cannot go on alone. Start all again to go on from the last checkpoint."
             ) from error
         raise
+
+
+@contextmanager
+def _watched(team: Team) -> Iterator[None]:
+    """In this block a process that still waits for one that has said why it broke, and lives on, is ended."""
+    if team.board is None:
+        yield
+        return
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            if (reason := _reason(team)) is not None and not over.wait(GRACE):
+                print(f"Error: {reason}. Process {team.rank} waits for it no longer.", file=sys.stderr, flush=True)
+                os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def is_first() -> bool:
@@ -198,6 +227,7 @@ def _team() -> Team:
         return found if found.several else ALONE
     if size < 2 or "RANK" not in os.environ:
         return ALONE
+    import_module("torch.distributed.nn.functional")  # once there is a group, its defaults would hold it forever
     store, rank, size = next(distributed.rendezvous("env://", timeout=MEET))
     board = distributed.PrefixStore(f"plait/{len(_groups)}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -208,9 +238,10 @@ def _team() -> Team:
 
 
 def _leave() -> None:
-    """Out of the group, if it is one of ours: whoever waits for this process then knows."""
+    """Out of the group, if it is one of ours: its connections close, and whoever waits for this process knows."""
     if _groups and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        gc.collect()  # they close with the last reference
 
 
 def _reason(team: Team) -> str | None:

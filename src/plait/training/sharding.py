@@ -23,6 +23,8 @@ def in_parts(model: Model) -> Model:
 
     warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")  # nothing writes into one
     found = copy.deepcopy(model)
+    for parameter in found.parameters():
+        parameter.data = parameter.data.contiguous()  # those of convolutions lie channels last, which cannot be parted
     device = next(model.parameters()).device.type
     mesh = init_device_mesh(device, (torch.distributed.get_world_size(),))
     whole = set(found.get_submodule(OBJECTIVE).parameters())
