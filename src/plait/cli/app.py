@@ -79,7 +79,9 @@ def fit(
     ] = False,
     log: Annotated[
         list[str],
-        typer.Option(help="What each epoch is told to, in logs/ of the folder: jsonl, tensorboard, wandb, mlflow."),
+        typer.Option(
+            "--log", "--log-to", help="What each epoch is told to, in logs/: jsonl, tensorboard, wandb, mlflow."
+        ),
     ] = [],
     as_json: JSON = False,
     quiet: QUIET = False,
