@@ -45,17 +45,23 @@ SHARDED: dict[str, dict[str, Any]] = {
 FIT: dict[str, Any] = {"inputs": ["picture", "note", "size"], "epochs": 3}  # with batch norm, dropout, augmentation
 
 
-def trained(kind: dict[str, Any], team: Team = ALONE, **more: Any) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def trained(
+    kind: dict[str, Any], team: Team = ALONE, *, deadline: float | None = None, **more: Any
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Weights and history of a model without chance, of 24 training rows and six that judge."""
     given = {**PLAIN, **kind, **more}
     model, data = world(30, fusion=given.pop("fusion", None))
     objective = OBJECTIVES.build(given.pop("objective", "supervised"), targets=list(model.heads))
     state = train(
         model, objective, data, train_rows=np.arange(24), valid_rows=np.arange(24, 30), options=Options(**given), seed=0,
-        checkpoints=None, deadline=None, progress=Progress(quiet=True), team=team,
+        checkpoints=None, deadline=deadline, progress=Progress(quiet=True), team=team,
     )  # fmt: skip
     assert all(type(p.data) is torch.Tensor for p in model.parameters())
-    return model.state_dict(), {"history": state.history, "shares": state.shares}
+    return model.state_dict(), {
+        "history": state.history,
+        "shares": state.shares,
+        "stopped": [state.stopped, state.step],
+    }
 
 
 def note(folder: Path, name: str, value: Any) -> None:
@@ -98,6 +104,7 @@ def agreed(folder: Path, team: Team) -> None:
         trained({"batch_size": 1}, team)
     except PlaitError as error:
         found.append(str(error))
+    found.append(trained({}, team, deadline=0.0 if team.first else None)[1]["stopped"])
     note(folder, "agreed", found)
 
 

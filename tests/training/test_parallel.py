@@ -108,6 +108,7 @@ def test_what_the_first_process_meets_all_meet(alike: Path) -> None:
         "Process 0 broke, ZeroDivisionError: division by zero",
     ]
     assert first[6] == second[6] and "found a step of 1 rows, expected at least one row for each" in first[6]
+    assert first[7] == second[7] == ["time limit", 1], "the clock of the first counts for all"
 
 
 @pytest.mark.slow
