@@ -21,6 +21,7 @@ import torch
 from tests import toy
 from tests.training.team import ALIKE, SHARDED, trained
 
+import plait
 from plait.errors import PlaitError
 from plait.training.options import Options
 from plait.training.parallel import ALONE, Team, joined
@@ -129,8 +130,6 @@ def test_killed_together_they_go_on_to_the_same_bytes(tmp_path: Path) -> None:
         first, second = noted(tmp_path, name)
         assert first == second, "the processes return the same"
         assert {"report.html", "splits.parquet"} <= set(first["extra"])
-    import plait
-
     answers = json.loads(noted(tmp_path, "whole")[0]["answers"])
     assert json.loads(plait.load(tmp_path / "whole").predict(tmp_path / "data/toy.csv").to_json()) == answers
     hidden = [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
@@ -150,7 +149,9 @@ def test_when_one_process_breaks_the_other_ends_with_its_reason(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_page_run_and_ctrl_c_leaves_a_model(tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run_and_ctrl_c_leaves_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = (ROOT / "docs/parallel.md").read_text("utf-8")
     commands = [shlex.split(line) for line in re.findall(r"^    (\S.*plait fit .*)$", page, re.M)]
     assert [c[0] for c in commands] == ["torchrun"] * 2
@@ -170,6 +171,9 @@ def test_the_commands_of_the_page_run_and_ctrl_c_leaves_a_model(tmp_path: Path) 
     _, out, errors = done(process, 60)
     assert "Interrupted: this is the model so far" in errors, errors[-3000:]
     assert (tmp_path / "kind.plait/plait.json").exists() and (tmp_path / "kind.plait.run").exists()
+    monkeypatch.chdir(tmp_path)  # one process goes on with what two have begun
+    plait.fit("table.csv", "kind", inputs=["note", "size"], epochs=4000, out="kind.plait", time_limit=0.5)
+    assert re.search(r"Going on from step [1-9]", capsys.readouterr().err)
 
 
 def test_one_process_is_a_team_that_waits_for_nobody() -> None:

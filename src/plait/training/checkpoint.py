@@ -148,14 +148,17 @@ def _another(folder: Path, options: list[str]) -> DataChangedError:
     )
 
 
-def optimizer_tensors(optimizer: Optimizers, names: dict[Tensor, str]) -> dict[str, Tensor]:
-    """The state of an optimizer by the names of its parameters; put together where it lies in parts."""
-    return {
-        f"{names[p]}|{key}": whole(value)
-        for p, state in optimizer.state.items()
-        for key, value in state.items()
-        if isinstance(value, Tensor)
-    }
+def optimizer_tensors(optimizer: Optimizers, names: dict[Tensor, str], *, keep: bool = True) -> dict[str, Tensor]:
+    """The state of an optimizer by the names of its parameters; put together where it lies in parts. Without `keep` nothing:
+    the process only gives its parts to the others."""
+    found = {}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor):
+                tensor = whole(value)
+                if keep:
+                    found[f"{names[parameter]}|{key}"] = tensor
+    return found
 
 
 def restore_optimizer(optimizer: Optimizers, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:

@@ -338,13 +338,17 @@ class _Run:
     def save(self, state: State, *, every: float) -> None:
         """A checkpoint, when the last is more than `every` seconds old. When it cannot be written, the one before it is
         still there, and training goes on with a warning. Raises TrainingError."""
-        if not self.team.any(self.team.first and time.monotonic() - self.saved >= every)[0]:
+        here = self.checkpoints is not None
+        due, wanted = self.team.any(self.team.first and time.monotonic() - self.saved >= every, here)
+        if not due:
             return
         self.gather()
         weights = self.model.state_dict()
         finite_weights(weights, state.step)
         self.saved = time.monotonic()
-        tensors = {"model": weights, "optimizer": optimizer_tensors(self.optimizer, self.names)}
+        if not wanted:
+            return
+        tensors = {"model": weights, "optimizer": optimizer_tensors(self.optimizer, self.names, keep=here)}
         if self.checkpoints is None:
             return
         tensors |= {"best": self.best} if self.best else {}
