@@ -210,7 +210,7 @@ def _watched(team: Team) -> Iterator[None]:
 
 def is_first() -> bool:
     """Whether this process is the one that speaks for all that torchrun has started."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or int(os.environ.get("RANK", "0")) == 0
 
 
 _groups: list[Any] = []  # the boards of the groups this process has been in, one after the other
