@@ -81,6 +81,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "inference": 7,
     "drift": 7,
     "training": 8,
+    "training.parallel": 7.4,
     "training.options": 7.5,
     "training.schedule": 7.8,
     "training.initial": 8,
@@ -93,6 +94,11 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "training.lion": 8,
     "training.optimizers": 8.1,
     "training.signals": 8,
+    "training.state": 8,
+    "training.finite": 8,
+    "training.lines": 8,
+    "training.tracking": 8.1,
+    "training.sharding": 8.15,
     "training.prefetch": 8,
     "training.identity": 8,
     "training.lock": 8,
@@ -110,6 +116,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "learning": 10,
     "choosing": 10,
     "request": 10,
+    "division": 10,
     "fitting": 11,
     "inspection.*": 11.5,
     "comparing.*": 11.5,
@@ -117,6 +124,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "fewshot": 12,
     "sklearn": 12,
     "cli.*": 13,
+    "__main__": 14,
 }
 FREE_WITHIN = {"report", "cli", "inspection", "comparing"}  # their files may import each other, without a cycle
 PARTS = {"encoders", "fusion", "heads", "modalities"}

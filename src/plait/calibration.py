@@ -42,15 +42,15 @@ def calibrate(model: Model, data: Dataset, rows: np.ndarray, *, seed: int) -> di
                 outputs[target].append(found[target].float().cpu())
     model.train(training)
     order, amount = torch.cat(places), torch.cat(shares)
+    chosen = {}
     for target in wanted:
         head, labels = model.heads[target], data.targets[target].cpu()[order]
         known = head.known(labels)
         if int(known.sum()) >= FEWEST:
             task, goal = head.task(labels[known])
-            model.temperature[target] = opinions.temperatures(
-                torch.cat(outputs[target])[known], amount[known], torch.from_numpy(goal), task
-            )
-    return {t: list(pair) for t, pair in model.temperature.items()}
+            out = torch.cat(outputs[target])[known]
+            chosen[target] = list(opinions.temperatures(out, amount[known], torch.from_numpy(goal), task))
+    return chosen
 
 
 def _shown(columns: list[str], count: int, seed: int) -> list[dict[str, np.ndarray]]:

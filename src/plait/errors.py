@@ -24,6 +24,8 @@ from difflib import get_close_matches
 class PlaitError(ValueError):
     """Base of every error plait raises on purpose."""
 
+    agreed: bool = False  # whether every process of a training in several raises it
+
 
 class UnknownNameError(PlaitError):
     """A name that is not there."""

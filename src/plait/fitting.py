@@ -7,7 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ from plait.data.ledger import Ledger
 from plait.data.schema import Schema
 from plait.data.store import Store
 from plait.data.table import Table, read_table
+from plait.division import draw_split, groups_of, parts_text, sizes
 from plait.encoders import ENCODERS
 from plait.errors import OutputError, PlaitError, TableError
 from plait.evaluation import Evaluation, evaluate, missing_cells
 from plait.heads import HEADS
 from plait.learning import check as check_fixed
 from plait.learning import learn
-from plait.modalities.base import missing
 from plait.model import Model
 from plait.objectives import OBJECTIVES, asked
 from plait.predictor import Predictor, assemble
@@ -40,10 +40,15 @@ from plait.spec import Spec
 from plait.training.checkpoint import Checkpoints
 from plait.training.identity import Identity
 from plait.training.lock import only_one
-from plait.training.loop import INTERRUPTED, State, train
+from plait.training.loop import INTERRUPTED, train
 from plait.training.options import Options
+from plait.training.parallel import ALONE, Team, joined
 from plait.training.schedule import step_seed
 from plait.training.signals import heeded
+from plait.training.state import State
+from plait.training.tracking import FOLDER as LOGS
+from plait.training.tracking import Log
+from plait.training.tracking import asked as asked_trackers
 
 WIDTH = 128
 
@@ -70,6 +75,7 @@ def fit(
     out: str | Path | None = None,
     overwrite: bool = False,
     allow_data_change: bool = False,
+    log: Any = None,
     quiet: bool = False,
 ) -> Predictor:
     """Trains a multimodal model on a table and judges it on rows that were held out.
@@ -81,8 +87,9 @@ def fit(
     modalities, encoders, heads: by column, to override what is inferred: {"note": "text"}, {"note": "text_recurrent"} or
         {"note": {"name": "text_recurrent", "cell": "lstm"}}. fusion: a name or such a dict. See `plait list`.
     preset: "fast": learners of fixed features, the best of them or several together, as the rows say that each has not learned
-        from; "balanced", "best": and 40 or 300 trials of their hyperparameters and of fusions (docs/choosing.md). "fast" is what is done where neither encoders, fusion, learner, heads, training nor epochs are given and the table has
-        no more than 50,000 rows, and what its columns need is installed.
+        from; "balanced", "best": and 40 or 300 trials of their hyperparameters and of fusions (docs/choosing.md). "fast" is
+        what is done where neither encoders, fusion, learner, heads, training nor epochs are given, the table has no more
+        than 50,000 rows, and what its columns need is installed.
     encoders: also the name of weights, for a column, {"note": "all-MiniLM-L6-v2"} (see `plait weights list`); or one word for
         all columns, or with the key "*" for those not named: "pretrained", "classic", "scratch", or "auto" (the default),
         which takes pretrained ones where their weights are on this machine, and says where they are not.
@@ -99,6 +106,10 @@ def fit(
         goes on from its last checkpoint when it is called again with the same arguments. None: nothing is written.
     allow_data_change: a fit that was killed goes on from its last checkpoint though the data have changed: with its
         weights and what it has learned of the data (vocabularies, scales, classes), on the rows as they are now.
+    log: what each epoch is told to, offline, in `logs` in the folder: "jsonl", "tensorboard", "wandb", "mlflow", an object of
+        accelerate.tracking.GeneralTracker, or a list of such.
+
+    Started by torchrun in several processes, they train together, and all return the same (docs/parallel.md).
 
     Raises PlaitError, before anything is trained or written, when the table or an option cannot be used. When at the end
     the model cannot be written, the OutputError carries it: `error.model.save(elsewhere)`.
@@ -108,18 +119,20 @@ def fit(
         raise PlaitError(f"time_limit is {time_limit:g} seconds; expected more than 0.")
     if not isinstance(seed, int) or seed < 0:
         raise PlaitError(f"seed is {seed!r}; expected a whole number from 0.")
-    progress, options, how = Progress(quiet=quiet), Options.of(training or {}, epochs=epochs), split_options(split)
+    options, how, trackers = (
+        Options.of(training or {}, epochs=epochs),
+        split_options(split),
+        asked_trackers(log, out=out),
+    )
     folder = None if out is None else Path(out).expanduser()
     run = None if folder is None else folder.with_name(f"{folder.name}.run")  # checkpoints, until the model is written
-    with only_one(folder), heeded() as stop:
-        if folder is not None and run is not None:
-            overwrite = overwrite or Checkpoints.started(run)  # killed after writing: the same run ends again
-            files.check_writable(folder, replace=overwrite)
-            Checkpoints.check(run)
+    with joined() as team, team.by_first(only_one(folder)), heeded(together=team.several) as stop:
+        progress = Progress(quiet=quiet or not team.first)
+        overwrite = team.of_first(lambda: _reserved(folder, run, overwrite))
         source = read_table(table, base=base)
         how = with_own_split(source, how, targets, inputs)
         schema = read_schema(source, targets, inputs, modalities, how)
-        said: dict[str, Any] = {"training": training, "epochs": epochs, "heads": heads}
+        said: dict[str, Any] = {"training": training, "epochs": epochs, "heads": heads, "log": log}
         said |= {"encoders": encoders if encoders != "auto" else None, "objective": asked(objective, learner)}
         fusion, learner = top_for(preset, fusion, learner, said, rows=len(source), kinds=schema.inputs.values())
         specs = read_specs(schema, encoders, fusion, heads or {}, learner, progress)
@@ -131,34 +144,58 @@ def fit(
         parts = draw_split(source, schema, labels, how, seed)
         if learner is None:
             options.check(valid=int((parts == 1).sum()))
-        progress.say(_parts_text(parts))
-        spec = Checkpoints.spec(run) if run is not None and allow_data_change else None
-        spec = spec or _learn(source, schema, labels, specs, np.flatnonzero(parts == 0))
-        with torch.random.fork_rng():
-            torch.manual_seed(step_seed(seed, 2**32 - 1))
-            model = assemble(spec, outside=True)
-            for _, encoder in model.encoders.items():
-                encoder.begin()
+        elif trackers:
+            raise PlaitError(
+                "log follows the epochs of the training loop, but a learner is given. Leave one of them out."
+            )
+        progress.say(parts_text(parts))
+        known = team.of_first(lambda: Checkpoints.spec(run) if run is not None and allow_data_change else None)
+        spec = known or team.of_first(lambda: _learn(source, schema, labels, specs, np.flatnonzero(parts == 0)))
+        model = _begun(spec, seed)
         if learner is not None:
             check_fixed(model, specs)
-        if run is not None:
-            Checkpoints.check_room(run, model, copies=options.copies)
-        data = _prepare(source, schema, model, labels, ledger, max_bad, progress)
+        team.only_first(lambda: _check_room(run, model, options))
+        data = team.in_turns(lambda: _prepare(source, schema, model, labels, ledger, max_bad, progress))
         declared = {**specs, "objective": OBJECTIVES.normal(objective)}
         identity = Identity.of(source, data, declared=declared, spec=spec, parts=parts, options=options, seed=seed)
-        checkpoints = None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
-        work = Work(spec, model, data, source, parts, how, options, seed, progress, objective)
+        checkpoints = team.only_first(lambda: _checkpoints(run, identity, allow_data_change))
+        logged = Log(trackers, run and run / LOGS) if team.first else Log()
+        work = Work(spec, model, data, source, parts, how, options, seed, progress, objective, team, logged)
         model, state = work.learn(deadline, run) if learner is not None else work.train(checkpoints, deadline, stop)
-        record = _record(source, how, parts, options, seed, state, identity)
-        if checkpoints is not None and checkpoints.changed:
-            record["changed"] = checkpoints.changed  # of the data, while the run went on
-            progress.say("The data have changed since the run was started:\n  " + "\n  ".join(checkpoints.changed))
-        predictor, result = _judge(Predictor(spec, model, schema, record), data, parts, ledger, progress)
+        predictor = Predictor(spec, model.to("cpu"), schema, _record(work, state, identity))
         predictor.reference = drift.reference(data.columns, np.flatnonzero(parts == 0))
-        if folder is not None and checkpoints is not None:
-            predictor.extra = _extra(predictor, source, result, parts)
-            _write(predictor, folder, checkpoints, overwrite, progress)
+        team.only_first(lambda: _finish(predictor, work, ledger, checkpoints, folder, overwrite))
+        predictor.record, predictor.extra = team.of_first(lambda: (predictor.record, predictor.extra))
         return predictor
+
+
+def _reserved(folder: Path | None, run: Path | None, overwrite: bool) -> bool:
+    """Whether the folder may be replaced. Raises OutputError where model or checkpoints could not be written."""
+    if folder is None or run is None:
+        return overwrite
+    overwrite = overwrite or Checkpoints.started(run)  # killed after writing: the same run ends again
+    files.check_writable(folder, replace=overwrite)
+    Checkpoints.check(run)
+    return overwrite
+
+
+def _begun(spec: dict[str, Any], seed: int) -> Model:
+    """The model of a spec, as the seed draws it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(step_seed(seed, 2**32 - 1))
+        model = assemble(spec, outside=True)
+        for _, encoder in model.encoders.items():
+            encoder.begin()
+    return model
+
+
+def _check_room(run: Path | None, model: Model, options: Options) -> None:
+    if run is not None:
+        Checkpoints.check_room(run, model, copies=options.copies)
+
+
+def _checkpoints(run: Path | None, identity: Identity, allow_data_change: bool) -> Checkpoints | None:
+    return None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
 
 
 @dataclass
@@ -175,6 +212,8 @@ class Work:
     seed: int
     progress: Progress
     objective: Spec = "supervised"
+    team: Team = ALONE
+    log: Log = field(default_factory=Log)
 
     def train(self, checkpoints: Checkpoints | None, deadline: float | None, stop: Any) -> tuple[Model, State]:
         """By the loop, then brought to its temperatures; the spec takes them up."""
@@ -191,26 +230,22 @@ class Work:
             deadline=deadline,
             progress=self.progress,
             stop=stop,
+            team=self.team,
+            log=self.log,
         )
-        self.spec["temperature"] = calibrate(self.model, self.data, valid, seed=self.seed)
+        self.spec["temperature"] = self.team.of_first(lambda: calibrate(self.model, self.data, valid, seed=self.seed))
+        self.model.temperature = dict(self.spec["temperature"])
         return self.model, state
 
     def learn(self, deadline: float | None = None, folder: Path | None = None) -> tuple[Model, State]:
         """By the learners; the spec takes up what they have learned."""
         groups = (
-            _groups(self.table.column(self.how["group"]), np.arange(len(self.table))) if self.how["group"] else None
+            groups_of(self.table.column(self.how["group"]), np.arange(len(self.table))) if self.how["group"] else None
         )
-        self.spec["learner"] = learn(
-            self.model,
-            self.data,
-            self.spec,
-            parts=self.parts,
-            groups=groups,
-            how=self.how,
-            seed=self.seed,
-            progress=self.progress,
-            deadline=deadline,
-            folder=folder,
+        options: dict[str, Any] = {"how": self.how, "seed": self.seed, "progress": self.progress, "deadline": deadline}
+        options["folder"] = folder
+        self.spec["learner"] = self.team.of_first(
+            lambda: learn(self.model, self.data, self.spec, parts=self.parts, groups=groups, **options)
         )
         return assemble(self.spec, outside=True).eval(), State()
 
@@ -229,37 +264,20 @@ def _write(predictor: Predictor, folder: Path, checkpoints: Checkpoints, overwri
             f"{checkpoints.folder}."
         )
     else:
+        if (logs := checkpoints.folder / LOGS).exists():
+            logs.rename(folder / LOGS)
         checkpoints.delete()
 
 
-def _parts_text(parts: np.ndarray) -> str:
-    """How many rows each part has, and which rows take no part."""
-    none = np.flatnonzero(parts < 0)
-    first = ", ".join(map(str, none[:10])) + (", …" if len(none) > 10 else "")
-    return (
-        "Split: "
-        + ", ".join(f"{n} {part}" for part, n in _sizes(parts).items())
-        + (f"; {len(none)} rows without a label or a part take none: {first}" if len(none) else "")
-    )
-
-
-def _record(
-    table: Table,
-    how: dict[str, Any],
-    parts: np.ndarray,
-    options: Options,
-    seed: int,
-    state: State,
-    identity: Identity,
-) -> dict[str, Any]:
+def _record(work: Work, state: State, identity: Identity) -> dict[str, Any]:
     """How a model was made, as plain JSON."""
     return {
-        "table": table.name,
-        "rows": len(table),
-        "split": how,
-        "parts": list(_sizes(parts).values()),
-        "seed": seed,
-        "training": options.to_json(),
+        "table": work.table.name,
+        "rows": len(work.table),
+        "split": work.how,
+        "parts": list(sizes(work.parts).values()),
+        "seed": work.seed,
+        "training": work.options.to_json(),
         "history": state.history,
         "best_epoch": state.best_epoch,
         "stopped": state.stopped,
@@ -268,11 +286,29 @@ def _record(
     }
 
 
+def _finish(
+    predictor: Predictor,
+    work: Work,
+    ledger: Ledger,
+    checkpoints: Checkpoints | None,
+    folder: Path | None,
+    overwrite: bool,
+) -> None:
+    """Judges the model, and writes it where that is asked for."""
+    if checkpoints is not None and checkpoints.changed:
+        predictor.record["changed"] = checkpoints.changed  # of the data, while the run went on
+        work.progress.say("The data have changed since the run was started:\n  " + "\n  ".join(checkpoints.changed))
+    _, result = _judge(predictor, work.data, work.parts, ledger, work.progress)
+    if folder is not None and checkpoints is not None:
+        predictor.extra = _extra(predictor, work.table, result, work.parts)
+        _write(predictor, folder, checkpoints, overwrite, work.progress)
+
+
 def _judge(
     predictor: Predictor, data: Dataset, parts: np.ndarray, ledger: Ledger, progress: Progress
 ) -> tuple[Predictor, Evaluation]:
     """Judges on the test rows; without any on the validation rows, without these on the training rows, and says so."""
-    record, model = predictor.record, predictor.model.to("cpu")
+    record, model = predictor.record, predictor.model
     if record["stopped"]:
         progress.say(f"Stopped early: {record['stopped']}. Best epoch: {record['best_epoch'] + 1}.")
     data.targets = {t: y.cpu() for t, y in data.targets.items()}
@@ -289,42 +325,6 @@ def _judge(
     return predictor, result
 
 
-def _sizes(parts: np.ndarray) -> dict[str, int]:
-    return {name: int((parts == p).sum()) for p, name in enumerate(splits.PARTS)}
-
-
-def draw_split(
-    table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict[str, Any], seed: int
-) -> np.ndarray:
-    """(rows,) of 0 train, 1 valid, 2 test, -1 none. Rows without any label take no part."""
-    labelled = np.array([any(cells[row] is not None for cells in labels.values()) for row in range(len(table))])
-    if not labelled.any():
-        raise TableError(f"All {len(table)} labels of {', '.join(labels)} are missing. Nothing can be learned.")
-    fractions = (float(how["valid"]), float(how["test"]))
-    parts = np.full(len(table), -1, dtype=np.int8)
-    rows = np.flatnonzero(labelled)
-    if how["column"]:
-        parts = splits.by_column(table.column(how["column"]), name=how["column"])
-        parts[~labelled] = -1
-    elif how["time"]:
-        times = table.column(how["time"])
-        parts[rows] = splits.by_time(
-            [times[r] for r in rows], fractions=fractions, name=how["time"], rows=rows.tolist()
-        )
-    else:
-        stratum = (
-            next((t for t, kind in schema.targets.items() if kind == "category"), None) if how["stratify"] else None
-        )
-        strata = [labels[stratum][r] for r in rows] if stratum else None
-        groups = _groups(table.column(how["group"]), rows) if how["group"] else None
-        parts[rows] = splits.by_chance(len(rows), fractions=fractions, seed=seed, strata=strata, groups=groups)
-    if not (parts == 0).any():
-        raise TableError(
-            f"{len(rows)} labelled rows leave none to train on. Give more rows, or smaller valid and test."
-        )
-    return parts
-
-
 def _originals(classes: list[str] | None, cells: list[Any], values: list[Any]) -> dict[str, list[Any]]:
     """What stands in the table for each class, where it is not text: predictions then are of the same kind."""
     if classes is None:
@@ -333,11 +333,6 @@ def _originals(classes: list[str] | None, cells: list[Any], values: list[Any]) -
     plain = [getattr(first.get(c, c), "tolist", lambda v=first.get(c, c): v)() for c in classes]
     kinds = {type(v) for v in plain}
     return {"values": plain} if kinds in ({bool}, {int}) else {}
-
-
-def _groups(values: list[Any], rows: np.ndarray) -> list[Any]:
-    """The group of each row; a row without one is a group of its own."""
-    return [("row", int(r)) if missing(values[r]) else ("group", str(values[r])) for r in rows]
 
 
 def _learn(

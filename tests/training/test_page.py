@@ -21,7 +21,7 @@ PAGE = (Path(__file__).parents[2] / "docs/training.md").read_text("utf-8")
 LOOP, REST = PAGE.split("## The heads")
 PLAIN = {"accumulate", "alone_first", "alternate", "balance", "balance_alpha", "batch_size", "clip", "curriculum", "decay",
          "ema", "init", "l1", "modality_dropout", "nesterov", "optimizer", "precision", "schedule",
-         "soup"}  # fmt: skip  # one default, whatever else is asked for
+         "shard", "soup"}  # fmt: skip  # one default, whatever else is asked for
 
 
 def test_every_option_of_the_loop_is_there_with_its_default() -> None:

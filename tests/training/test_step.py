@@ -43,7 +43,7 @@ def test_the_gradient_of_parts_is_that_of_all_rows_at_once(parts: int, fusion: s
 def test_the_mean_over_parts_would_be_another_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The labels are spread unevenly enough for the test above to see it."""
     whole, _ = gradients(1)
-    monkeypatch.setattr(steps, "shares", lambda model, parts: [{"": torch.tensor(1 / len(parts))}] * len(parts))
+    monkeypatch.setattr(steps, "shares", lambda model, parts, team: [{"": torch.tensor(1 / len(parts))}] * len(parts))
     total, _ = gradients(4)
     assert total != pytest.approx(whole, rel=1e-3)
 

@@ -78,11 +78,18 @@ def fit(
     allow_data_change: Annotated[
         bool, typer.Option("--allow-data-change", help="Go on with a killed run though its data have changed.")
     ] = False,
+    log: Annotated[
+        list[str],
+        typer.Option(
+            "--log", "--log-to", help="What each epoch is told to, in logs/: jsonl, tensorboard, wandb, mlflow."
+        ),
+    ] = [],
     as_json: JSON = False,
     quiet: QUIET = False,
 ) -> None:
     """Train a model on a table, judge it on held-out rows, and write model, report and model card."""
     from plait.fitting import fit as run
+    from plait.training.parallel import is_first
 
     targets, inputs = columns_of(target) or {}, columns_of(input)
     folder = out or Path(f"{Path(table).stem}.plait")
@@ -106,13 +113,15 @@ def fit(
         out=folder,
         overwrite=overwrite,
         allow_data_change=allow_data_change,
+        log=log,
         quiet=quiet,
     )
-    show(
-        {"model": str(folder), "report": str(folder / "report.html"), **model.record["evaluation"]},
-        f"Model: {folder}\nReport: {folder / 'report.html'}",
-        as_json,
-    )
+    if is_first():
+        show(
+            {"model": str(folder), "report": str(folder / "report.html"), **model.record["evaluation"]},
+            f"Model: {folder}\nReport: {folder / 'report.html'}",
+            as_json,
+        )
     if model.record["stopped"] == "interrupted":
         raise typer.Exit(130)
 

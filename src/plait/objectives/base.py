@@ -14,6 +14,7 @@ class Objective(nn.Module, ABC):
     `targets`, the names of all targets, where it has that argument. Its parameters are trained with the model's, and its
     buffers are kept with them, while training lasts; they are no part of the model that is written."""
 
+    inner: bool = False  # whether a pass takes gradients of its own
     rates: dict[str, float] = {}  # noqa: RUF012  # own parameter -> factor of the learning rate, 1 where not named
 
     @abstractmethod

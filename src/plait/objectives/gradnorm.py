@@ -31,6 +31,7 @@ class GradNorm(Objective):
 
     `targets`: those weighed so; others count as they are. `rate`: factor of the learning rate for v. Raises PlaitError."""
 
+    inner = True
     first: Tensor
     seen: Tensor
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from plait.heads.base import Head
 from plait.model import Model
 from plait.training.options import Options
+from plait.training.parallel import Team
 from plait.types import Pass, Tokens
 
 
@@ -88,6 +89,13 @@ class Modulation:
                 self.counts[column] += int(rows.sum())
         for module in training:  # not train(): a part of it may be frozen
             module.training = True
+
+    def share(self, team: Team) -> None:
+        """Counts what all processes have seen, and draws the same noise in all of them."""
+        seen = team.total(torch.tensor([[*self.sums.values()], [*self.counts.values()]], dtype=torch.float64))
+        self.sums = dict(zip(self.sums, seen[0].tolist()))
+        self.counts = dict(zip(self.counts, map(round, seen[1].tolist())))
+        torch.manual_seed(team.of_first(lambda: torch.initial_seed() + 1))
 
     def factors(self) -> dict[str, float]:
         """Column -> k, by which its gradient is multiplied: 1 - tanh(alpha rho) where rho > 1, else 1 (eq. 10)."""

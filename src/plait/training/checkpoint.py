@@ -21,6 +21,7 @@ from plait import files, moves
 from plait.errors import DataChangedError, ModelFormatError, OutputError
 from plait.training.identity import Identity
 from plait.training.optimizers import Optimizers
+from plait.training.sharding import like, whole
 
 KEPT = 2
 COPIES = (
@@ -147,14 +148,17 @@ def _another(folder: Path, options: list[str]) -> DataChangedError:
     )
 
 
-def optimizer_tensors(optimizer: Optimizers, names: dict[Tensor, str]) -> dict[str, Tensor]:
-    """The state of an optimizer by the names of its parameters."""
-    return {
-        f"{names[p]}|{key}": value
-        for p, state in optimizer.state.items()
-        for key, value in state.items()
-        if isinstance(value, Tensor)
-    }
+def optimizer_tensors(optimizer: Optimizers, names: dict[Tensor, str], *, keep: bool = True) -> dict[str, Tensor]:
+    """The state of an optimizer by the names of its parameters; put together where it lies in parts. Without `keep` nothing:
+    the process only gives its parts to the others."""
+    found = {}
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor):
+                tensor = whole(value)
+                if keep:
+                    found[f"{names[parameter]}|{key}"] = tensor
+    return found
 
 
 def restore_optimizer(optimizer: Optimizers, names: dict[Tensor, str], tensors: dict[str, Tensor]) -> None:
@@ -164,5 +168,5 @@ def restore_optimizer(optimizer: Optimizers, names: dict[Tensor, str], tensors: 
         name, field = key.rsplit("|", 1)
         parameter = by_name[name]
         # Laid out in memory as the parameter is: the fused optimizer walks both side by side.
-        laid_out = value if field == "step" else torch.empty_like(parameter).copy_(value)
+        laid_out = value if field == "step" else torch.empty_like(parameter).copy_(like(value, parameter))
         optimizer.holder(parameter).state[parameter][field] = laid_out

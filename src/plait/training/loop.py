@@ -5,67 +5,38 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from plait.errors import OutputError, TrainingError
+from plait.errors import OutputError, PlaitError
 from plait.model import Model
 from plait.objectives.base import Objective
 from plait.preparation import Dataset
 from plait.progress import Bar, Progress
-from plait.training import blending, optimizers
+from plait.training import blending, optimizers, sharding
 from plait.training.averages import Soup, Weights, copied, moved
 from plait.training.balance import Modulation, shown
 from plait.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
 from plait.training.curriculum import row_lengths
+from plait.training.finite import finite, finite_weights
 from plait.training.initial import initialise
 from plait.training.options import Options
+from plait.training.parallel import ALONE, Team
 from plait.training.prefetch import prefetch
 from plait.training.schedule import order, planned, step_seed
-from plait.training.signals import Stop
+from plait.training.signals import TERMINATED, Stop
+from plait.training.state import Speed, State
 from plait.training.step import accelerator_for, attached, gradient
+from plait.training.tracking import Log
 from plait.training.validation import validate
 from plait.types import Batch
 
 SAVE_SECONDS = 60.0
 INTERRUPTED, LATE = CUT = "interrupted", "time limit"  # why a run ended before it was over
-
-
-@dataclass
-class Speed:
-    """How fast an epoch went, and how much of it was waiting for data."""
-
-    began: float = field(default_factory=time.perf_counter)
-    rows: int = 0
-    waited: float = 0.0
-    seconds: float = 1e-9
-
-    def count(self, rows: int, waited: float) -> None:
-        self.rows, self.waited, self.seconds = self.rows + rows, self.waited + waited, time.perf_counter() - self.began
-
-    @property
-    def rows_per_second(self) -> float:
-        return self.rows / self.seconds
-
-
-@dataclass
-class State:
-    """Where a run stands."""
-
-    step: int = 0
-    best_score: float = -np.inf
-    best_epoch: int = -1
-    history: list[dict[str, Any]] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)  # of the steps of the epoch that is running
-    stopped: str | None = None  # why a run ended before its last epoch
-    blend: dict[str, Any] = field(default_factory=dict)  # gradient blending: losses when last measured, and weights
-    shares: dict[str, float] | None = None  # at the end: how much the objective lets each target count
-    speeds: list[Speed] = field(default_factory=list)  # of the epochs run in this process; never saved: bytes repeat
 
 
 def train(
@@ -82,13 +53,16 @@ def train(
     progress: Progress,
     stop: Stop | None = None,
     save_seconds: float = SAVE_SECONDS,
+    team: Team = ALONE,
+    log: Log | None = None,
 ) -> State:
     """Trains the model in place and leaves the weights of its best epoch in it. `deadline`: a time.monotonic(). With a
     deadline or after Ctrl-C the run stops early, with the best weights so far; after SIGTERM it ends with a checkpoint.
+    Several processes, a `team`, take their share of each step; the first has the checkpoints, and says when to stop.
     Raises PlaitError where the options ask for what the model, torch or the rows do not have."""
     options.check(valid=len(valid_rows))
-    stop = stop or Stop()
-    accelerator, precision = accelerator_for(options.precision)
+    stop, log = stop or Stop(), log or Log()
+    accelerator, precision = accelerator_for(options.precision, team)
     with attached(model, objective):
         model.to(accelerator.device)
         data.targets = {t: y.to(accelerator.device) for t, y in data.targets.items()}
@@ -101,6 +75,8 @@ def train(
             checkpoints,
             seed=seed,
             stop=stop,
+            team=team,
+            log=log,
             train_rows=train_rows,
             valid_rows=valid_rows,
         )
@@ -110,8 +86,10 @@ def train(
         progress.say(
             f"Training: {len(train_rows)} rows, {run.epochs} epochs of {run.steps} steps, {precision} on "
             f"{accelerator.device}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters"
+            + (f", {team.size} processes" if team.several else "")
         )
-        run.all_epochs(state, deadline, save_seconds, progress)
+        with log.kept({"seed": seed, **options.to_json()}, epoch=len(state.history)):
+            run.all_epochs(state, deadline, save_seconds, progress)
         run.stir(state, progress)
         run.keep_best()
         state.shares = objective.shares()
@@ -133,19 +111,29 @@ class _Run:
         *,
         seed: int,
         stop: Stop,
+        team: Team,
+        log: Log,
         train_rows: np.ndarray,
         valid_rows: np.ndarray,
     ) -> None:
-        self.stop = stop
+        self.stop, self.team, self.log = stop, team, log
         self.accelerator, self.model, self.objective, self.data = accelerator, model, objective, data
         self.options, self.checkpoints, self.seed = options, checkpoints, seed
         self.train_rows, self.valid_rows = train_rows, valid_rows
         self.steps, self.epochs = -(-len(train_rows) // options.step_rows), options.epochs_for(len(train_rows))
         self.patience = options.patience_for(self.epochs)
-        self.optimizer = optimizers.build(model, options, objective)
-        self.wrapped = accelerator.prepare_model(model)
-        self.names: dict[Tensor, str] = {p: n for n, p in model.named_parameters()}
-        self.clipped = [p for n, p in model.named_parameters() if not n.startswith(f"{optimizers.OBJECTIVE}.")]
+        team.check(len(train_rows), self.steps)
+        self.trained = model  # or, where each process has a part of the weights only, the parts
+        if options.shard and team.several:
+            _check_whole(objective)
+            self.trained = sharding.in_parts(model)
+            self.objective = self.trained.get_submodule(optimizers.OBJECTIVE)  # type: ignore[assignment]
+        self.optimizer = optimizers.build(self.trained, options, self.objective)
+        self.wrapped = accelerator.prepare_model(
+            self.trained, evaluation_mode=team.several
+        )  # the team adds gradients up
+        self.names: dict[Tensor, str] = {p: n for n, p in self.trained.named_parameters()}
+        self.clipped = [p for p, n in self.names.items() if not n.startswith(f"{optimizers.OBJECTIVE}.")]
         self.best: Weights = {}
         self.average: Weights = {}  # of the weights over steps, where it is asked for
         self.own: Weights = {}  # of the model, while it holds an average
@@ -156,7 +144,8 @@ class _Run:
         """The epochs that are left, or as many as there is time for."""
         lengths = row_lengths(self.data, self.train_rows) if self.options.curriculum else None
         bar = progress.bar("Training", self.epochs * self.steps, unit="steps", start=state.step)
-        with self.stop.interruptible(), torch.random.fork_rng(), bar as advance:
+        held = self.stop.held() if self.team.several else nullcontext()  # until all know of a SIGTERM
+        with held, self.stop.interruptible(), torch.random.fork_rng(), bar as advance:
             try:
                 for epoch in range(len(state.history), self.epochs):
                     if state.stopped:
@@ -189,12 +178,13 @@ class _Run:
         checkpoint from which a run without limit goes on, before the half epoch is judged."""
         speed = Speed()
         state.speeds.append(speed)
-        for parts, rows, wait in prefetch(self.data, todo, size=self.options.batch_size):
+        for parts, rows, wait in prefetch(self.data, todo, size=self.options.batch_size, team=self.team):
             with self.stop.held():
                 self.advance(state, parts, rows)
             speed.count(len(rows), wait)
             bar.advance(note=_note(state, speed.rows_per_second))
-            late = deadline is not None and time.monotonic() > deadline
+            late = deadline is not None and self.team.first and time.monotonic() > deadline
+            late = self.agreed(late)
             if late or self.stop.interrupted:
                 if state.step % self.steps:
                     self.save(state, every=0)
@@ -203,9 +193,17 @@ class _Run:
                 self.save(state, every=save_seconds)
         return None
 
+    def agreed(self, late: bool) -> bool:
+        """Whether it is late for all processes; signals that have come to one of them have come to all."""
+        stop = self.stop
+        late, stop.interrupted, stop.terminated = self.team.any(late, stop.interrupted, stop.terminated)
+        if stop.terminated:
+            raise SystemExit(TERMINATED)
+        return late
+
     def advance(self, state: State, parts: list[Batch], rows: np.ndarray) -> None:
         """One step. Every random draw in it follows from the seed and the step."""
-        torch.manual_seed(step_seed(self.seed, state.step))
+        torch.manual_seed(step_seed(self.seed, state.step, self.team.rank))
         options, scores = self.options, [entry["score"] for entry in state.history]
         rate = planned(options, state.step, steps=self.steps, epochs=self.epochs, scores=scores)
         show = shown(options, state.step, total=self.epochs * self.steps, columns=list(self.data.columns))
@@ -213,15 +211,16 @@ class _Run:
         total = gradient(
             self.accelerator,
             self.wrapped,
-            self.model,
+            self.trained,
             self.objective,
             parts,
             show=show,
             modulation=Modulation(self.model, options.balance_alpha) if together else None,
             blend=state.blend["weights"] if options.balance == "blend" else None,
+            team=self.team,
         )
-        norm = self.accelerator.clip_grad_norm_(self.clipped, options.clip)
-        state.losses.append(_finite(total, norm, state.step, rows))
+        norm = sharding.whole(self.accelerator.clip_grad_norm_(self.clipped, options.clip))
+        state.losses.append(finite(total, norm, state.step, rows))
         self.optimizer.step(rate)
         self.optimizer.zero_grad()
         if options.ema:
@@ -232,7 +231,8 @@ class _Run:
         """Validates, keeps the weights when they are as good as the best so far, and decides whether to go on. As good:
         within one standard error, so that a lucky epoch early on does not win over a trained model (the one-standard-error
         rule of Breiman et al. 1984, in favour of more training). Without validation rows the last weights are kept."""
-        _finite_weights(self.model.state_dict(), state.step)
+        self.gather()
+        finite_weights(self.model.state_dict(), state.step)
         entry = {
             "epoch": epoch,
             "loss": float(np.mean(state.losses)) if state.losses else None,
@@ -252,17 +252,24 @@ class _Run:
                 self.soup.offer(epoch, copied(self.model), [e["score"] for e in state.history])
             if self.valid_rows.size and epoch - state.best_epoch >= self.patience and not state.stopped:
                 state.stopped = f"no better {entry['watched']} for {self.patience} epochs"
+        rate = self.optimizer.param_groups[0]["lr"] / (self.optimizer.param_groups[0]["factor"] or 1.0)
+        self.log.tell(entry, rate=rate, speed=state.speeds[-1].rows_per_second)
 
     def weigh(self, before: dict[str, Any]) -> dict[str, Any]:
         """Gradient blending: how all columns together and each alone have generalised since the measurement before."""
         rows = blending.sample(self.train_rows, len(self.valid_rows), seed=self.seed)
-        now = blending.measured(self.model, self.data, train_rows=rows, valid_rows=self.valid_rows)
-        return blending.update(before, now)
+        measured = lambda: blending.measured(self.model, self.data, train_rows=rows, valid_rows=self.valid_rows)  # noqa: E731
+        return blending.update(before, self.team.of_first(measured))
 
     def judged(self) -> dict[str, Any]:
         """What the validation rows say of the weights, or of their average, where it is what is kept."""
         with self.holding(self.average):
-            return validate(self.model, self.data, self.valid_rows, self.options)
+            return self.team.of_first(lambda: validate(self.model, self.data, self.valid_rows, self.options))
+
+    def gather(self) -> None:
+        """The model takes over what has been trained in parts."""
+        if self.trained is not self.model:
+            sharding.gather(self.trained, self.model)
 
     @contextmanager
     def holding(self, weights: Weights) -> Iterator[None]:
@@ -290,7 +297,7 @@ class _Run:
             return
         soup = self.soup.mean()
         with self.holding(soup):
-            found = validate(self.model, self.data, self.valid_rows, self.options)
+            found = self.team.of_first(lambda: validate(self.model, self.data, self.valid_rows, self.options))
         kept = found["score"] is None or found["score"] >= state.best_score - found["slack"]
         epochs = list(self.soup.held)
         state.history[-1] = {**state.history[-1], "soup": {"epochs": epochs, "score": found["score"], "kept": kept}}
@@ -302,12 +309,15 @@ class _Run:
     def resume(self) -> State:
         """Where the last checkpoint stands. Written with other data, it stands at the beginning of its epoch, with
         nothing judged yet."""
-        found = self.checkpoints.latest() if self.checkpoints else None
+        found = self.team.of_first(lambda: self.checkpoints.latest() if self.checkpoints else None)
         if found is None:
             initialise(self.model, self.options.init, seed=self.seed)
+            self.team.same(self.model)
+            self.scatter()
             self.average = copied(self.model) if self.options.ema else {}
             return State(blend=self.weigh({}) if self.options.balance == "blend" else {})
         self.model.load_state_dict(found.tensors["model"])
+        self.scatter()
         device = self.accelerator.device
         self.average = {k: v.to(device) for k, v in found.tensors.get("average", {}).items()}
         restore_optimizer(self.optimizer, self.names, found.tensors["optimizer"])
@@ -320,17 +330,27 @@ class _Run:
         done = len(state.history)
         return State(step=done * self.steps, best_epoch=done - 1, history=state.history, blend=state.blend)
 
+    def scatter(self) -> None:
+        """The parts, where there are any, take over the weights of the model."""
+        if self.trained is not self.model:
+            sharding.scatter(self.model, self.trained)
+
     def save(self, state: State, *, every: float) -> None:
         """A checkpoint, when the last is more than `every` seconds old. When it cannot be written, the one before it is
         still there, and training goes on with a warning. Raises TrainingError."""
-        if time.monotonic() - self.saved < every:
+        here = self.checkpoints is not None
+        due, wanted = self.team.any(self.team.first and time.monotonic() - self.saved >= every, here)
+        if not due:
             return
+        self.gather()
         weights = self.model.state_dict()
-        _finite_weights(weights, state.step)
+        finite_weights(weights, state.step)
         self.saved = time.monotonic()
+        if not wanted:
+            return
+        tensors = {"model": weights, "optimizer": optimizer_tensors(self.optimizer, self.names, keep=here)}
         if self.checkpoints is None:
             return
-        tensors = {"model": weights, "optimizer": optimizer_tensors(self.optimizer, self.names)}
         tensors |= {"best": self.best} if self.best else {}
         tensors |= {"average": self.average} if self.average else {}
         tensors |= self.soup.tensors()
@@ -346,24 +366,14 @@ class _Run:
     def keep_best(self) -> None:
         if self.best:
             self.model.load_state_dict(self.best)
+        self.team.same(self.model)
 
 
-def _finite(total: Tensor, norm: Tensor, step: int, rows: np.ndarray) -> float:
-    loss = total.item()
-    if not np.isfinite(loss) or not np.isfinite(float(norm)):
-        raise TrainingError(
-            f"Training broke at step {step}: loss {loss:g}, norm of the gradient {float(norm):g}, rows "
-            f"{rows.tolist()[:64]}. Lower the learning rate, or look at these rows."
-        )
-    return loss
-
-
-def _finite_weights(weights: dict[str, Tensor], step: int) -> None:
-    broken = [n for n, w in weights.items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
-    if broken:
-        raise TrainingError(
-            f"Training broke at step {step - 1}: {len(broken)} weights are not finite after it, the first {broken[0]}. "
-            f"Lower the learning rate."
+def _check_whole(objective: Objective) -> None:
+    if objective.inner:
+        raise PlaitError(
+            f"Training option shard: found true beside the objective {type(objective).__name__}, which takes gradients of its "
+            f"own within a pass. Leave one of them out."
         )
 
 

@@ -36,7 +36,7 @@ WARMUP, CYCLE = 0.05, 0.3  # shares of all steps in which the rate rises: as usu
 WHOLE = ("epochs", "batch_size", "accumulate", "patience", "decay_epochs", "soup")
 REAL = ("learning_rate", "weight_decay", "momentum", "l1", "warmup", "decay", "clip", "ema", "curriculum", "alone_first",
         "balance_alpha")  # fmt: skip
-YES_OR_NO = ("nesterov", "alternate")
+YES_OR_NO = ("nesterov", "alternate", "shard")
 NONE = ("epochs", "patience", "decay_epochs")  # may be None
 ASKED = None  # until __post_init__: then the value that goes with the optimizer, or the schedule
 
@@ -71,6 +71,7 @@ class Options:
     init: str = "default"  # how the matrices of adapters, fusion and heads begin
     curriculum: float = 0.0  # share of the epochs in which short rows come first
     precision: str = "auto"  # bf16 where the chip computes in it, else fp32
+    shard: bool = False  # several processes each keep a part of the weights, gradients and moments only
     metric: str | None = None  # what early stopping looks at; None: the head's own, with several targets the loss
 
     def __post_init__(self) -> None:
@@ -95,6 +96,16 @@ class Options:
                 f"average weights, ema over steps, soup over epochs."
             )
         self._check_balance()
+        self._check_shard()
+
+    def _check_shard(self) -> None:
+        beside = {"ema": bool(self.ema), "optimizer": self.optimizer == "muon", "balance": self.balance != "none"}
+        for name, wrong in beside.items():
+            if self.shard and wrong:
+                raise PlaitError(
+                    f"Training option shard: found true beside {name}={getattr(self, name)!r}, which needs whole weights in each "
+                    f"process. Leave one of them out."
+                )
 
     def _check_balance(self) -> None:
         why = ""

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from plait.preparation import Dataset
+from plait.training.parallel import ALONE, Team
 from plait.types import Batch
 
 
-def prefetch(data: Dataset, todo: list[np.ndarray], *, size: int) -> Iterator[tuple[list[Batch], np.ndarray, float]]:
+def prefetch(
+    data: Dataset, todo: list[np.ndarray], *, size: int, team: Team = ALONE
+) -> Iterator[tuple[list[Batch], np.ndarray, float]]:
     """For the rows of each step its batches, of at most `size` rows, the next ones being put together in a thread; with the
-    seconds each step was waited for."""
+    seconds each step was waited for. Of several processes each gets its own batches."""
     ready: queue.Queue[Any] = queue.Queue(maxsize=2)
     stop = threading.Event()
 
@@ -30,7 +33,7 @@ def prefetch(data: Dataset, todo: list[np.ndarray], *, size: int) -> Iterator[tu
     def work() -> None:
         try:
             for rows in todo:
-                put(([data.batch(part) for part in np.array_split(rows, -(-len(rows) // size))], rows))
+                put(([data.batch(part) for part in team.parts(rows, size)], rows))
             put(None)
         except BaseException as error:  # handed over to the loop
             put(error)

@@ -22,9 +22,10 @@ def order(rows: np.ndarray, *, seed: int, epoch: int, lengths: np.ndarray | None
     return rows[drawn]
 
 
-def step_seed(seed: int, step: int) -> int:
-    """The seed of every random draw of a step."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def step_seed(seed: int, step: int, process: int = 0) -> int:
+    """The seed of every random draw of a step, in one of several processes."""
+    where = [seed, step, process] if process else [seed, step]
+    return int(np.random.SeedSequence(where).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def rate(

@@ -18,7 +18,9 @@ TERMINATED = 128 + signal.SIGTERM
 class Stop:
     """Which signals have come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, together: bool = False) -> None:
+        """`together`: torchrun has started several processes, and passes on each Ctrl-C that they get anyway."""
+        self.together = together
         self.interrupted = False
         self.terminated = False
         self._held = 0
@@ -36,20 +38,22 @@ class Stop:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """In this block the first Ctrl-C is only noted."""
+        """In this block the first Ctrl-C is only noted; of several processes together, all are, from here on."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def note(*_: Any) -> None:
             self.interrupted = True
-            signal.signal(signal.SIGINT, before)
+            if not self.together:
+                signal.signal(signal.SIGINT, before)
 
         before = signal.signal(signal.SIGINT, note)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            if not (self.together and self.interrupted):
+                signal.signal(signal.SIGINT, before)
 
     def _terminate(self, *_: Any) -> None:
         first, self.terminated = not self.terminated, True
@@ -58,15 +62,17 @@ class Stop:
 
 
 @contextmanager
-def heeded() -> Iterator[Stop]:
+def heeded(*, together: bool = False) -> Iterator[Stop]:
     """In this block SIGTERM raises SystemExit, or waits for what is held. A handler of the user's own is left alone."""
-    stop = Stop()
     ours = threading.current_thread() is threading.main_thread()
     if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield stop
+        yield Stop()
         return
+    stop, before = Stop(together=together), signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGTERM, stop._terminate)
     try:
         yield stop
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if together:
+            signal.signal(signal.SIGINT, before)

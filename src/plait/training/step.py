@@ -15,10 +15,11 @@ from plait.objectives.base import Objective
 from plait.training.balance import Modulation, Show, keep
 from plait.training.blending import blended
 from plait.training.optimizers import OBJECTIVE
+from plait.training.parallel import ALONE, Team
 from plait.types import Batch, Pass, Tokens
 
 
-def accelerator_for(precision: str) -> tuple[Any, str]:
+def accelerator_for(precision: str, team: Team = ALONE) -> tuple[Any, str]:
     """accelerate's handle on devices, and the precision it computes in. bf16 is chosen by what the chip can do."""
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState, GradientState, PartialState
@@ -28,7 +29,8 @@ def accelerator_for(precision: str) -> tuple[Any, str]:
     if precision == "auto":
         able = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_avx512_bf16_supported()
         precision = "bf16" if able else "fp32"
-    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no"), precision
+    several_on_cpu = team.several and not torch.cuda.is_available()
+    return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=several_on_cpu), precision
 
 
 @contextmanager
@@ -51,11 +53,13 @@ def gradient(
     show: Show = Show(),
     modulation: Modulation | None = None,
     blend: dict[str, float] | None = None,
+    team: Team = ALONE,
 ) -> Tensor:
     """Adds the gradient of the loss over all `parts` of a step to the parameters, and returns that loss. `wrapped`: the model
     as the accelerator runs it. `show`: which cells are shown. `modulation` sees every pass, and scales the gradient at last.
-    `blend`: weights of the losses of all columns together and each alone; None: of all together only."""
-    weights = shares(model, parts)
+    `blend`: weights of the losses of all columns together and each alone; None: of all together only. With several
+    processes in the `team`, `parts` are those of this one; gradient and loss are those of the whole step in all of them."""
+    weights = shares(model, parts, team)
     totals = []
     for part, weight in zip(parts, weights):
         batch = vary(model, _moved(part, accelerator.device), *show)
@@ -64,14 +68,17 @@ def gradient(
             losses = objective(passed) if blend is None else blended(model, objective, passed, batch, blend)
             if modulation:
                 modulation.see(passed, batch["targets"])
-        if len(parts) > 1:
+        if weight:
             losses = {name: loss * weight.get(name, weight[""]) for name, loss in losses.items()}
         total = torch.stack(list(losses.values())).sum()
         accelerator.backward(total)
         totals.append(total.detach())
+    found = team.summed(model, objective, totals[0] if len(totals) == 1 else torch.stack(totals).sum())
     if modulation:
+        if team.several:
+            modulation.share(team)
         modulation.apply()
-    return totals[0] if len(totals) == 1 else torch.stack(totals).sum()
+    return found
 
 
 def passing(wrapped: Any, model: Model, batch: Batch) -> Pass:
@@ -85,17 +92,21 @@ def passing(wrapped: Any, model: Model, batch: Batch) -> Pass:
     return passed._replace(streams=streams)
 
 
-def shares(model: Model, parts: Sequence[Batch]) -> list[dict[str, Tensor]]:
+def shares(model: Model, parts: Sequence[Batch], team: Team = ALONE) -> list[dict[str, Tensor]]:
     """For each part of a step, by the name of a loss: its share of the rows that the loss is a mean over. That of a target
-    is over the rows labelled with it, any other ("") over all rows; so the sum over parts is the mean over the step."""
-    if len(parts) == 1:
+    is over the rows labelled with it, any other ("") over all rows; so the sum over the parts of all processes is the mean
+    over the step."""
+    if len(parts) == 1 and not team.several:
         return [{}]
     counts: list[dict[str, Tensor]] = []
     for part in parts:
         known = {f"{t}_loss": model.heads[t].known(y).sum() for t, y in part["targets"].items()}
         first = next(iter(part["inputs"].values()))
         counts.append({**known, "": torch.tensor(len(first[_mark(first)]))})
-    whole = {name: torch.stack([c[name] for c in counts]).sum().clamp_min(1) for name in counts[0]}
+    whole = {name: torch.stack([c[name] for c in counts]).sum() for name in counts[0]}
+    if team.several:
+        whole = dict(zip(whole, team.total(torch.stack([n.cpu() for n in whole.values()]))))
+    whole = {name: n.clamp_min(1) for name, n in whole.items()}
     return [{name: n / whole[name] for name, n in c.items()} for c in counts]
 
 
