@@ -102,7 +102,8 @@ class Predictor:
         quiet: bool = True,
     ) -> pd.DataFrame:
         """One row for each row of the table, in its order: a column for each target, and "status": "ok", or what was
-        missing or broken. Any cell may be missing; in a list of dicts any key may. Raises PlaitError."""
+        missing or broken, and names that training did not teach. Any cell may be missing; in a list of dicts any key may.
+        Raises PlaitError."""
         return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=False)
 
     def predict_proba(
@@ -130,6 +131,7 @@ class Predictor:
         if not result.targets:
             raise TableError(f"{source.name} holds no label that this model knows: nothing to judge.")
         result.bad_cells, result.drift = ledger.to_json(), self._drift(data, progress)
+        result.unseen_names = ledger.unseen_counts()
         return result
 
     def embed(
@@ -173,6 +175,7 @@ class Predictor:
         frame = pd.DataFrame(columns)
         frame.index = source.index
         frame.attrs["drift"] = self._drift(data, progress)
+        frame.attrs["unseen"] = ledger.unseen_counts()
         return frame
 
     def _drift(self, data: Dataset, progress: Progress) -> dict[str, float]:
@@ -182,14 +185,14 @@ class Predictor:
         return {column: round(test.auc, 4) for column, test in found.items()}
 
     def _status(self, data: Dataset, ledger: Ledger) -> list[str]:
-        bad, odd = ledger.by_row(), ledger.by_row(odd=True)
+        bad, odd, unseen = ledger.by_row(), ledger.by_row(odd=True), ledger.unseen_by_row()
         here = {c: cells.places >= 0 for c, cells in data.columns.items()}
         status = []
         for row in range(data.size):
             broken = {b.column: b.reason for b in bad.get(row, [])}
             gone = [c for c in here if not here[c][row] and c not in broken]
             parts = [f"bad {c}: {r}" for c, r in broken.items()] + ([f"missing {', '.join(gone)}"] if gone else [])
-            parts += [f"note {b.column}: {b.reason}" for b in odd.get(row, [])]
+            parts += [f"note {b.column}: {b.reason}" for b in odd.get(row, []) + unseen.get(row, [])]
             if len(gone) + len(broken) == len(here):
                 parts.append("nothing is present, this is the prior")
             status.append("; ".join(parts) or "ok")
@@ -215,6 +218,8 @@ class Predictor:
         labels = {target: read_labels(full, target, kind, ledger, how[target]) for target, kind in kinds.items()}
         targets = {target: self.model.heads[target].collate(cells) for target, cells in labels.items()}
         columns = prepare(full, encoders, store=Store(), ledger=ledger, progress=progress, options=how)
+        if ledger.unseen:
+            progress.say(ledger.unseen_text())
         return Dataset(columns, encoders, targets, len(full), labels), ledger
 
     def summary(self, table: Any = None, *, base: str | Path | None = None) -> str:

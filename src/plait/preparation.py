@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -168,32 +168,54 @@ class _Source:
 def _prepare_plain(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
     """Cells that are quick to prepare: in memory, in this run."""
     values, column, encoder = source.values, source.column, source.encoder
-    places = np.full(len(values), -1, dtype=np.int64)
-    distinct: dict[Any, int] = {}
-    filled = 0
-    for row, value in enumerate(values):
-        try:
-            raw = source.load(row)
-        except MediaError as error:
-            ledger.note(column, value, [row], str(error))
-            filled += 1
-            continue
-        if raw is not None:
-            places[row] = distinct.setdefault(raw, len(distinct))
-            filled += 1
-    ledger.filled[column] = filled
+    places, raws = _distinct(source, ledger)
     remarks: dict[int, list[str]] = {}
-    raws, packs = list(distinct), []
+    strange: dict[str, list[int]] = {}  # name -> places
+    packs = []
     for start in range(0, len(raws), PLAIN):
         cells = [
             source.read(raw, lambda said, i=i: remarks.setdefault(i, []).append(said))  # type: ignore[misc]
             for i, raw in enumerate(raws[start : start + PLAIN], start)
         ]
         packs.append(Pack.of(encoder.prepare(cells)))
+        if encoder.known is not None:
+            for place, cell in enumerate(cells, start):
+                for name in cell if isinstance(cell, tuple) else (cell,):
+                    if name not in encoder.known:
+                        strange.setdefault(name, []).append(place)
+    rows = _rows_of(places, {*remarks, *(place for held in strange.values() for place in held)})
     for place, said in remarks.items():
-        rows = np.flatnonzero(places == place).tolist()
-        ledger.remark(column, values[rows[0]], rows, said)
+        ledger.remark(column, values[rows[place][0]], rows[place], said)
+    if strange:
+        ledger.unseen[column] = {n: sorted(r for place in held for r in rows[place]) for n, held in strange.items()}
     return ColumnCells(places, Pack.joined(packs))
+
+
+def _distinct(source: _Source, ledger: Ledger) -> tuple[np.ndarray, list[Any]]:
+    """(rows,) which of the distinct values each row holds, -1 where it is missing or bad; and these, as loaded."""
+    places, distinct, filled = np.full(len(source.values), -1, dtype=np.int64), dict[Any, int](), 0
+    for row, value in enumerate(source.values):
+        try:
+            raw = source.load(row)
+        except MediaError as error:
+            ledger.note(source.column, value, [row], str(error))
+            filled += 1
+            continue
+        if raw is not None:
+            places[row] = distinct.setdefault(raw, len(distinct))
+            filled += 1
+    ledger.filled[source.column] = filled
+    return places, list(distinct)
+
+
+def _rows_of(places: np.ndarray, wanted: Collection[int]) -> dict[int, list[int]]:
+    """Place -> the rows that hold it, in order, of those that are wanted."""
+    if not wanted:
+        return {}
+    order = np.argsort(places, kind="stable")
+    asked = np.array(sorted(wanted))
+    begin, end = (np.searchsorted(places[order], asked, side) for side in ("left", "right"))
+    return {int(p): order[a:b].tolist() for p, a, b in zip(asked, begin, end)}
 
 
 def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:

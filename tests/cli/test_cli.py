@@ -87,7 +87,7 @@ def test_fit_predict_evaluate_summary(tmp_path: Path) -> None:
     assert (tmp_path / "m" / "report.html").exists()
 
     counts = json.loads(call("predict", tmp_path / "m", table, "--out", tmp_path / "p.csv", "--json").stdout)
-    assert counts == {"out": str(tmp_path / "p.csv"), "rows": 45, "ok": 45, "flagged": 0}
+    assert counts == {"out": str(tmp_path / "p.csv"), "rows": 45, "ok": 45, "flagged": 0, "unseen_names": {}}
     assert list(pd.read_csv(tmp_path / "p.csv").columns) == ["kind", "status"]
     assert "exists already" in call("predict", tmp_path / "m", table, "--out", tmp_path / "p.csv", code=2).stderr
 
