@@ -20,6 +20,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "progress": 1,
     "moves": 1,
     "files": 1.5,
+    "tensors": 1.6,
     "reading": 1.1,
     "reading.magic": 1.2,
     "reading.paths": 1.2,

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from plait import __version__, drift, files
@@ -29,6 +28,7 @@ from plait.model import Model
 from plait.modelfile import Weights, check_names, parse
 from plait.preparation import Dataset, prepare, read_labels
 from plait.progress import Progress
+from plait.tensors import packed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -278,9 +278,7 @@ class Predictor:
             **facts,
             **nets,
             "plait.json": _json(about),
-            "weights.safetensors": safetensors.torch.save(
-                {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-            ),
+            "weights.safetensors": packed(self.model.state_dict()),
         }
         files.write_set(folder, contents, replace=overwrite)
         return folder
