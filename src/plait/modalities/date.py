@@ -62,6 +62,10 @@ class Date(Modality):
     only by option `numbers`."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    choices: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "day_first": (True, False, None),
+        "numbers": ("", *SCALES, "year", "yyyymmdd"),
+    }
 
     def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:
         dates = sum(_seconds(v) is not None for v in values)
