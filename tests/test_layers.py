@@ -26,6 +26,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "reading.paths": 1.2,
     "reading.mp3": 1.2,
     "reading.wav": 1.2,
+    "reading.speakers": 1.2,
     "reading.encoded": 1.3,
     "reading.arrays": 1.3,
     "reading.pixels": 1.3,
