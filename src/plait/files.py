@@ -46,8 +46,8 @@ def write_set(folder: Path, contents: Mapping[str, bytes | Pieces], *, replace: 
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
                 hashes[name] = _write(part / name, content)
             _write(part / MANIFEST, _manifest(hashes))
-            for parent in {(part / name).parent for name in contents} | {part}:
-                _sync_folder(parent)
+            for parent in {p for name in (*contents, MANIFEST) for p in Path(name).parents}:
+                _sync_folder(part / parent)
             moves.put(part, folder, replace=replace)
         _sync_folder(folder.parent)
         shutil.rmtree(part, ignore_errors=True)  # what the folder held before

@@ -79,5 +79,6 @@ def soak(table: str, out: str, found: str, epochs: int, batch: int, repeat: int 
     jobs.around(Checkpoints, "save", before=before, after=after)
     rows = pd.concat([pd.read_csv(table)] * repeat, ignore_index=True)
     training = {"batch_size": batch, "patience": epochs, "modality_dropout": 0.3}
-    toy.fit(rows, inputs=["note", "size"], epochs=epochs, training=training, out=out)
+    kinds = {"note": "text"}
+    toy.fit(rows, inputs=["note", "size"], modalities=kinds, epochs=epochs, training=training, out=out)
     jobs.write_json(found, marks)
