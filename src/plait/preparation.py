@@ -32,6 +32,7 @@ Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's 
 CHUNK = 16  # cells a worker takes at once
 HELD_BYTES = 64 * 2**20  # of cells that a worker has read and not yet prepared
 PLAIN = 16_384  # plain cells prepared at once
+REMEMBERED = 100_000  # texts of a column that are loaded once only
 PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
 
 
@@ -193,19 +194,26 @@ def _prepare_plain(source: _Source, store: Store, ledger: Ledger, progress: Prog
 
 def _distinct(source: _Source, ledger: Ledger) -> tuple[np.ndarray, list[Any]]:
     """(rows,) which of the distinct values each row holds, -1 where it is missing or bad; and these, as loaded."""
-    places, distinct, filled = np.full(len(source.values), -1, dtype=np.int64), dict[Any, int](), 0
+    places: list[int] = []
+    distinct: dict[Any, int] = {}
+    met: dict[str, int] = {}  # a text as it stands in the table -> the place of what it says
+    empty = 0
     for row, value in enumerate(source.values):
+        if type(value) is str and value in met:
+            places.append(met[value])
+            continue
         try:
             raw = source.load(row)
         except MediaError as error:
             ledger.note(source.column, value, [row], str(error))
-            filled += 1
+            places.append(-1)
             continue
-        if raw is not None:
-            places[row] = distinct.setdefault(raw, len(distinct))
-            filled += 1
-    ledger.filled[source.column] = filled
-    return places, list(distinct)
+        places.append(-1 if raw is None else distinct.setdefault(raw, len(distinct)))
+        empty += raw is None
+        if type(value) is str and raw is not None and len(met) < REMEMBERED:
+            met[value] = places[-1]
+    ledger.filled[source.column] = len(places) - empty
+    return np.array(places, dtype=np.int64), list(distinct)
 
 
 def _rows_of(places: np.ndarray, wanted: Collection[int]) -> dict[int, list[int]]:

@@ -50,9 +50,12 @@ def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> d
     )
     tokenizer.train_from_iterator(texts, trainer)
     counts: Counter[int] = Counter()
-    for start in range(0, len(texts), AT_ONCE):
-        for code in tokenizer.encode_batch(texts[start : start + AT_ONCE], add_special_tokens=False):
-            counts.update(code.ids)
+    often = list(Counter(texts).items())
+    for start in range(0, len(often), AT_ONCE):
+        part = often[start : start + AT_ONCE]
+        for code, (_, times) in zip(tokenizer.encode_batch([t for t, _ in part], add_special_tokens=False), part):
+            for token in code.ids:
+                counts[token] += times
     rare = [i for i in range(tokenizer.get_vocab_size()) if counts[i] < RARE]
     return {"tokenizer": json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, sort_keys=True), "rare": rare}
 
