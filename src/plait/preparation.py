@@ -301,6 +301,7 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
     outcomes: list[Outcome] = []
     fresh: dict[int, Cell] = {}
     prepared: dict[int, Prepared] = {}
+    held = 0  # bytes
     for i, row in enumerate(rows):
         try:
             raw = source.load(row)
@@ -312,11 +313,12 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
         if key is not None and key not in shelf and once.first(key):
             try:
                 fresh[i] = source.read(raw, once.odd.setdefault(key, []).append)
+                held += _size(fresh[i])
             except MediaError as error:
                 once.bad[key] = str(error)
-        if sum(map(_size, fresh.values())) > HELD_BYTES:
+        if held > HELD_BYTES:
             prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
-            fresh = {}
+            fresh, held = {}, 0
     if fresh:
         prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
     return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]
