@@ -49,6 +49,9 @@ class Evaluation:
     size: int
     targets: dict[str, Judged] = field(default_factory=dict)
     bad_cells: list[dict[str, Any]] = field(default_factory=list)
+    unseen_names: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # column -> names training did not teach: how many
     drift: dict[str, float] = field(default_factory=dict)  # column -> AUC of telling these rows from the training rows
     missing: dict[str, dict[str, Any]] = field(
         default_factory=dict
@@ -65,6 +68,7 @@ class Evaluation:
             "rows": self.size,
             "columns": self.columns,
             "bad_cells": self.bad_cells,
+            "unseen_names": self.unseen_names,
             "drift": self.drift,
             "targets": {
                 t: {

@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from plait import moves
@@ -21,20 +22,32 @@ READ_TRIES = 20  # while others replace the folder again and again
 AS_IT_STANDS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link is followed, no pipe waited for
 
 
-def write_set(folder: Path, contents: Mapping[str, bytes], *, replace: bool = False) -> None:
+@dataclass(frozen=True)
+class Pieces:
+    """The content of a file that is written piece by piece, and so never held as a whole."""
+
+    size: int  # bytes
+    pieces: Callable[[], Iterable[bytes | memoryview]]
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def write_set(folder: Path, contents: Mapping[str, bytes | Pieces], *, replace: bool = False) -> None:
     """Writes a folder of files and its manifest as one atomic set: a kill at any time leaves the old folder or the new
-    one. Raises OutputError."""
+    one. Every file and folder is on the disk before the set gets its name, the manifest last. Raises OutputError."""
     part = moves.beside(folder, "part")
     try:
         part.mkdir(parents=True)
         moves.sweep(folder.parent, folder.name)
         with moves.held(part):
+            hashes = {}
             for name, content in sorted(contents.items()):
                 (part / name).parent.mkdir(parents=True, exist_ok=True)
-                _write(part / name, content)
-            _write(part / MANIFEST, _manifest(contents))
-            for parent in {(part / name).parent for name in contents} | {part}:
-                _sync_folder(parent)
+                hashes[name] = _write(part / name, content)
+            _write(part / MANIFEST, _manifest(hashes))
+            for parent in {p for name in (*contents, MANIFEST) for p in Path(name).parents}:
+                _sync_folder(part / parent)
             moves.put(part, folder, replace=replace)
         _sync_folder(folder.parent)
         shutil.rmtree(part, ignore_errors=True)  # what the folder held before
@@ -132,7 +145,7 @@ def _read(descriptor: int, folder: Path) -> dict[str, bytes]:
                 f"{folder / name} has changed since it was written: its sha256 is not the one in {MANIFEST}. "
                 f"Restore it from a copy."
             )
-    if raw != _manifest(contents):
+    if raw != _manifest(hashes):
         raise ModelFormatError(f"{folder / MANIFEST} has changed since it was written.")
     return contents
 
@@ -189,16 +202,20 @@ def check_writable(folder: Path, *, replace: bool = False) -> None:
         raise refusal(folder, error, 0) from None
 
 
-def _manifest(contents: Mapping[str, bytes]) -> bytes:
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    return (json.dumps({"sha256": hashes}, indent=1, ensure_ascii=False) + "\n").encode()
+def _manifest(hashes: Mapping[str, str]) -> bytes:
+    return (json.dumps({"sha256": dict(sorted(hashes.items()))}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes | Pieces) -> str:
+    """Puts a file on the disk; returns the sha256 of its content."""
+    mark = hashlib.sha256()
     with open(path, "wb") as file:
-        file.write(content)
+        for piece in content.pieces() if isinstance(content, Pieces) else (content,):
+            file.write(piece)
+            mark.update(piece)
         file.flush()
         os.fsync(file.fileno())
+    return mark.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

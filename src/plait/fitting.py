@@ -317,7 +317,7 @@ def _judge(
     with progress.timed(f"Judged on {len(rows)} {splits.PARTS[part]} rows"):
         result = evaluate(model, data, rows, columns=list(predictor.inputs), seed=record["seed"])
         result.missing = missing_cells(model, data, rows, columns=list(predictor.inputs), seed=record["seed"])
-    result.bad_cells = ledger.to_json()
+    result.bad_cells, result.unseen_names = ledger.to_json(), ledger.unseen_counts()
     record.update(
         judged_on=splits.PARTS[part], bad_cells=len(ledger), weights=model.weights(), evaluation=result.to_json()
     )
@@ -371,6 +371,8 @@ def _prepare(
         progress.say(f"{len(ledger)} bad cells, counted as missing:\n{ledger.first()}")
     if ledger.odd:
         progress.say(f"{len(ledger.odd)} cells used with a remark:\n{ledger.first(odd=True)}")
+    if ledger.unseen:
+        progress.say(ledger.unseen_text())
     ledger.check(max_bad=max_bad)
     targets = {t: model.heads[t].collate(cells) for t, cells in labels.items()}
     return Dataset(columns, encoders, targets, len(table), labels)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from plait import __version__, drift, files
@@ -29,6 +28,7 @@ from plait.model import Model
 from plait.modelfile import Weights, check_names, parse
 from plait.preparation import Dataset, prepare, read_labels
 from plait.progress import Progress
+from plait.tensors import packed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +104,8 @@ class Predictor:
         quiet: bool = True,
     ) -> pd.DataFrame:
         """One row for each row of the table, in its order: a column for each target, and "status": "ok", or what was
-        missing or broken. Any cell may be missing; in a list of dicts any key may. Raises PlaitError."""
+        missing or broken, and names that training did not teach. Any cell may be missing; in a list of dicts any key may.
+        Raises PlaitError."""
         return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=False)
 
     def predict_proba(
@@ -132,6 +133,7 @@ class Predictor:
         if not result.targets:
             raise TableError(f"{source.name} holds no label that this model knows: nothing to judge.")
         result.bad_cells, result.drift = ledger.to_json(), self._drift(data, progress)
+        result.unseen_names = ledger.unseen_counts()
         return result
 
     def embed(
@@ -175,6 +177,7 @@ class Predictor:
         frame = pd.DataFrame(columns)
         frame.index = source.index
         frame.attrs["drift"] = self._drift(data, progress)
+        frame.attrs["unseen"] = ledger.unseen_counts()
         return frame
 
     def _drift(self, data: Dataset, progress: Progress) -> dict[str, float]:
@@ -184,14 +187,14 @@ class Predictor:
         return {column: round(test.auc, 4) for column, test in found.items()}
 
     def _status(self, data: Dataset, ledger: Ledger) -> list[str]:
-        bad, odd = ledger.by_row(), ledger.by_row(odd=True)
+        bad, odd, unseen = ledger.by_row(), ledger.by_row(odd=True), ledger.unseen_by_row()
         here = {c: cells.places >= 0 for c, cells in data.columns.items()}
         status = []
         for row in range(data.size):
             broken = {b.column: b.reason for b in bad.get(row, [])}
             gone = [c for c in here if not here[c][row] and c not in broken]
             parts = [f"bad {c}: {r}" for c, r in broken.items()] + ([f"missing {', '.join(gone)}"] if gone else [])
-            parts += [f"note {b.column}: {b.reason}" for b in odd.get(row, [])]
+            parts += [f"note {b.column}: {b.reason}" for b in odd.get(row, []) + unseen.get(row, [])]
             if len(gone) + len(broken) == len(here):
                 parts.append("nothing is present, this is the prior")
             status.append("; ".join(parts) or "ok")
@@ -217,6 +220,8 @@ class Predictor:
         labels = {target: read_labels(full, target, kind, ledger, how[target]) for target, kind in kinds.items()}
         targets = {target: self.model.heads[target].collate(cells) for target, cells in labels.items()}
         columns = prepare(full, encoders, store=Store(), ledger=ledger, progress=progress, options=how)
+        if ledger.unseen:
+            progress.say(ledger.unseen_text())
         return Dataset(columns, encoders, targets, len(full), labels), ledger
 
     def summary(self, table: Any = None, *, base: str | Path | None = None) -> str:
@@ -275,9 +280,7 @@ class Predictor:
             **facts,
             **nets,
             "plait.json": _json(about),
-            "weights.safetensors": safetensors.torch.save(
-                {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
-            ),
+            "weights.safetensors": packed(self.model.state_dict()),
         }
         files.write_set(folder, contents, replace=overwrite)
         return folder

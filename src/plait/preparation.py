@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's 
 CHUNK = 16  # cells a worker takes at once
 HELD_BYTES = 64 * 2**20  # of cells that a worker has read and not yet prepared
 PLAIN = 16_384  # plain cells prepared at once
+REMEMBERED = 100_000  # texts of a column that are loaded once only
 PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
 
 
@@ -168,32 +169,61 @@ class _Source:
 def _prepare_plain(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
     """Cells that are quick to prepare: in memory, in this run."""
     values, column, encoder = source.values, source.column, source.encoder
-    places = np.full(len(values), -1, dtype=np.int64)
-    distinct: dict[Any, int] = {}
-    filled = 0
-    for row, value in enumerate(values):
-        try:
-            raw = source.load(row)
-        except MediaError as error:
-            ledger.note(column, value, [row], str(error))
-            filled += 1
-            continue
-        if raw is not None:
-            places[row] = distinct.setdefault(raw, len(distinct))
-            filled += 1
-    ledger.filled[column] = filled
+    places, raws = _distinct(source, ledger)
     remarks: dict[int, list[str]] = {}
-    raws, packs = list(distinct), []
+    strange: dict[str, list[int]] = {}  # name -> places
+    packs = []
     for start in range(0, len(raws), PLAIN):
         cells = [
             source.read(raw, lambda said, i=i: remarks.setdefault(i, []).append(said))  # type: ignore[misc]
             for i, raw in enumerate(raws[start : start + PLAIN], start)
         ]
         packs.append(Pack.of(encoder.prepare(cells)))
+        if encoder.known is not None:
+            for place, cell in enumerate(cells, start):
+                for name in cell if isinstance(cell, tuple) else (cell,):
+                    if name not in encoder.known:
+                        strange.setdefault(name, []).append(place)
+    rows = _rows_of(places, {*remarks, *(place for held in strange.values() for place in held)})
     for place, said in remarks.items():
-        rows = np.flatnonzero(places == place).tolist()
-        ledger.remark(column, values[rows[0]], rows, said)
+        ledger.remark(column, values[rows[place][0]], rows[place], said)
+    if strange:
+        ledger.unseen[column] = {n: sorted(r for place in held for r in rows[place]) for n, held in strange.items()}
     return ColumnCells(places, Pack.joined(packs))
+
+
+def _distinct(source: _Source, ledger: Ledger) -> tuple[np.ndarray, list[Any]]:
+    """(rows,) which of the distinct values each row holds, -1 where it is missing or bad; and these, as loaded."""
+    places: list[int] = []
+    distinct: dict[Any, int] = {}
+    met: dict[str, int] = {}  # a text as it stands in the table -> the place of what it says
+    empty = 0
+    for row, value in enumerate(source.values):
+        if type(value) is str and value in met:
+            places.append(met[value])
+            continue
+        try:
+            raw = source.load(row)
+        except MediaError as error:
+            ledger.note(source.column, value, [row], str(error))
+            places.append(-1)
+            continue
+        places.append(-1 if raw is None else distinct.setdefault(raw, len(distinct)))
+        empty += raw is None
+        if type(value) is str and raw is not None and len(met) < REMEMBERED:
+            met[value] = places[-1]
+    ledger.filled[source.column] = len(places) - empty
+    return np.array(places, dtype=np.int64), list(distinct)
+
+
+def _rows_of(places: np.ndarray, wanted: Collection[int]) -> dict[int, list[int]]:
+    """Place -> the rows that hold it, in order, of those that are wanted."""
+    if not wanted:
+        return {}
+    order = np.argsort(places, kind="stable")
+    asked = np.array(sorted(wanted))
+    begin, end = (np.searchsorted(places[order], asked, side) for side in ("left", "right"))
+    return {int(p): order[a:b].tolist() for p, a, b in zip(asked, begin, end)}
 
 
 def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
@@ -271,6 +301,7 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
     outcomes: list[Outcome] = []
     fresh: dict[int, Cell] = {}
     prepared: dict[int, Prepared] = {}
+    held = 0  # bytes
     for i, row in enumerate(rows):
         try:
             raw = source.load(row)
@@ -282,11 +313,12 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
         if key is not None and key not in shelf and once.first(key):
             try:
                 fresh[i] = source.read(raw, once.odd.setdefault(key, []).append)
+                held += _size(fresh[i])
             except MediaError as error:
                 once.bad[key] = str(error)
-        if sum(map(_size, fresh.values())) > HELD_BYTES:
+        if held > HELD_BYTES:
             prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
-            fresh = {}
+            fresh, held = {}, 0
     if fresh:
         prepared.update(zip(fresh, source.encoder.prepare(list(fresh.values()))))
     return [(outcome, prepared.get(i)) for i, outcome in enumerate(outcomes)]

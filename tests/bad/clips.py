@@ -1,11 +1,12 @@
-"""Broken and odd videos, 67 to 86 of the list; 87 is a limit of the server."""
+"""Broken and odd videos, 67 to 87 of the list."""
 
 from __future__ import annotations
 
+import base64
 from functools import cache
 from typing import Any
 
-from tests.bad.case import BAD, READ, REMARK, Case, file
+from tests.bad.case import BAD, READ, REMARK, Case, file, value
 from tests.clips import growing, numbered, sound_only, turned, video
 from tests.conftest import encoded, picture, tone
 
@@ -60,6 +61,11 @@ def wide(times: list[float]) -> bytes:
     return video(numbered(len(times)), times=times)
 
 
+def frames_url(count: int = 10_000) -> str:
+    """Many frames as servers of language models take them."""
+    return "data:video/jpeg;base64," + ",".join([base64.b64encode(encoded(picture(4, 4), "JPEG")).decode()] * count)
+
+
 LISTS = {
     "ffconcat": b"ffconcat version 1.0\nfile 'x.mp4'\n",
     "m3u8": b"#EXTM3U\n#EXTINF:9,\nx.mp4\n",
@@ -91,4 +97,6 @@ CLIPS = [
     *(case(84, f"{k} named .mp4", file(".mp4", lambda k=k: LISTS[k]), BAD, "not a video") for k in LISTS),
     case(85, "an animated GIF", file(".gif", lambda: movie(5, kind="gif", codec="gif", pix_fmt="rgb8", rate=25))),
     case(86, "a JPEG picture", file(".mp4", lambda: encoded(picture(), "JPEG")), BAD, "a JPEG picture"),
+    case(87, "a list of frames as one data: URL", value(frames_url()), BAD, "a list of several base64 texts"),
+    case(87, "a list of frames", value([encoded(picture(), "JPEG")] * 2), BAD, "found a list, expected the path"),
 ]  # fmt: skip

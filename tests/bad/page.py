@@ -23,12 +23,15 @@ A reason never holds words of a decoder, which may hold parts of memory. Nothing
 
 **Limits.** Pictures: 50 million pixels, told from the header, 500 scans of a progressive JPEG; PNG, JPEG, WebP, GIF, BMP and TIFF
 only. Sounds: 4 to 384 kHz, 256 channels, the first 600 s and the first 60 million samples x channels; from 30 million on, a file
-must hold a byte for every 500 of them. Files: 512 MB. Channels are averaged, all alike, so a voice in one of six comes out 16 dB
-softer. Rates are changed to the encoder's with a filter that leaves what lies above half the new rate 60 dB down or more.
+must hold a byte for every 500 of them. Files: 512 MB. Channels are averaged, all alike; where a WAV or a film says which
+loudspeaker each of three or more is for, they are mixed down as in ITU-R BS.775: those in front count 0.5, the centre 0.71, those
+around 0.35, low frequencies not. Rates are changed to the encoder's with a filter that leaves what lies above half the new rate
+60 dB down or more.
 
-**Not told.** A JPEG, BMP or uncompressed TIFF has no checksum: a changed bit within its pixels shows as wrong pixels. A sound cut
-exactly between two frames of an MP3 without a count of frames looks whole. Which float is white in a picture of floats is not
-written in it: 1, 255 or 65535, the least that no pixel exceeds, else its largest.
+**Not told.** A JPEG, BMP or uncompressed TIFF has no checksum: a changed bit within its pixels shows as wrong pixels; what the
+decoder notices of it in a JPEG, Pillow does not pass on. A sound cut exactly between two frames of an MP3 without a count of
+frames looks whole. Which float is white in a picture of floats is not written in it: 1, 255 or 65535, the least that no pixel
+exceeds, else its largest.
 """
 TITLES = {
     "image": "Pictures, and paths",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from functools import cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.clips import numbered, sound_only, video
 from tests.conftest import sounded, tone, wav
 
 TONE = tone(440, 0.3)
+WAVE_GUID = bytes.fromhex("000000001000800000aa00389b71")
 
 
 def holding(bad: float) -> bytes:
@@ -42,6 +44,13 @@ def bare_mp3(raw: bytes) -> bytes:
     return raw[raw.index(b"\xff", 4) :] if raw[:2] == b"\xff\xfb" else raw
 
 
+def surround() -> bytes:
+    """A WAV that names the loudspeakers of its six channels: front, centre, low frequencies, back."""
+    plain = sounded(each(6))
+    form = plain[20:36].replace(b"\1\0", b"\xfe\xff", 1) + struct.pack("<HHI", 22, 16, 0x3F) + b"\1\0" + WAVE_GUID
+    return plain[:16] + struct.pack("<I", len(form)) + form + plain[36:]
+
+
 def with_art(raw: bytes) -> bytes:
     return b"ID3\x03\0\0" + bytes([0, 0, 64, 0]) + bytes(64 * 128) + raw
 
@@ -65,7 +74,8 @@ SOUNDS = [
     case(46, "a rate of 2^31 - 1", file(".wav", lambda: wav(rate=2**31 - 1)), BAD, "a sample rate of 2147483647 Hz"),
     case(47, "65,535 channels", file(".wav", lambda: wav(channels=65_535)), BAD, "not read here"),
     case(48, "stereo: averaged", file(".wav", lambda: sounded(each(2)))),
-    case(48, "5.1: averaged, all six alike", file(".wav", lambda: sounded(each(6)))),
+    case(48, "six channels, nobody says for what: averaged, all alike", file(".wav", lambda: sounded(each(6)))),
+    case(48, "5.1: mixed down by its loudspeakers", file(".wav", surround)),
     case(49, "channels that cancel", file(".wav", lambda: sounded(each(2) * [1, -1])), REMARK, "cancel when they are averaged"),
     *(case(50, f"WAV of {d}", file(".wav", lambda d=d: sounded(TONE, subtype=d))) for d in DEPTHS),
     case(51, "samples up to 25: kept", file(".wav", lambda: sounded(50 * TONE, subtype="FLOAT"))),

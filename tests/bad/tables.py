@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from tests.conftest import encoded, picture
 
@@ -72,7 +75,8 @@ def dates(folder: Path) -> None:
 
 def unseen_name(folder: Path) -> None:
     model = fit(frame(x=["p", "q", "r"] * 8), inputs={"x": "category", "size": "number"})
-    assert len(model.predict([{"x": "never seen", "size": 0.0}, {"x": "p", "size": 0.0}])) == 2
+    found = model.predict([{"x": "never seen", "size": 0.0}, {"x": "p", "size": 0.0}])
+    assert found["status"].tolist() == ["note x: 'never seen' is not among the names learned in training", "ok"]
 
 
 def many_names(folder: Path) -> None:
@@ -113,10 +117,28 @@ def ragged(folder: Path) -> None:
 
 
 def sparse_and_complex(folder: Path) -> None:
-    refused(frame(x=np.zeros(24, complex)), "complex")
-    for series in (pd.array([1, None, 3] * 8, dtype="Int64"), pd.Categorical(["p", "q"] * 12)):
-        fit(frame(x=series))
-    fit(frame(x=pd.arrays.SparseArray(np.arange(24) * 1.5)))
+    for given in (np.zeros(24, complex), [1j, *range(23)]):
+        refused(frame(x=given), r"'x' holds complex numbers.*Read are text, whole numbers, floats, Decimal")
+    arrow = pd.ArrowDtype
+    for given, kind in (
+        (pd.array([1, None, 3] * 8, dtype="Int64"), "number"),
+        (pd.array([1.5, None, 3] * 8, dtype="Float64"), "number"),
+        (pd.array([True, None, False] * 8, dtype="boolean"), "category"),
+        (pd.array(["p", None, "q"] * 8, dtype="string"), "category"),
+        (pd.Categorical(["p", "q"] * 12), "category"),
+        (pd.array([1.5, None, 3] * 8, dtype=arrow(pa.float32())), "number"),
+        (pd.array([1, None, 3] * 8, dtype=arrow(pa.int16())), "number"),
+        (pd.array(["p", None, "q"] * 8, dtype=arrow(pa.large_string())), "category"),
+        (pd.array([decimal.Decimal(i) / 4 for i in range(24)], dtype=arrow(pa.decimal128(9, 2))), "number"),
+        (pd.array([datetime.date(2020, 1, 1 + i) for i in range(24)], dtype=arrow(pa.date32())), "date"),
+        ([decimal.Decimal(i * 7 % 24) / 4 for i in range(24)], "number"),
+        (pd.arrays.SparseArray(np.arange(24) * 1.5), "number"),
+    ):
+        table = frame(x=given)
+        assert column(table, "x").modality == kind, given
+        model = fit(table, inputs=["x", "size"])
+        gone = model.predict(table)["status"].str.contains("missing x").tolist()
+        assert gone == pd.isna(pd.Series(given)).tolist()
 
 
 def missing_label(folder: Path) -> None:
@@ -184,7 +206,12 @@ TABLES: list[tuple[int, str, Callable[[Path], None], str]] = [
     (105, '"1,5" or "5%" throughout', commas, "numbers; how they are read is printed"),
     (106, "0008", codes, "a name, never the number 8"),
     (107, "times with zones that differ", dates, "dates"),
-    (108, "a name never seen in training", unseen_name, "an unknown name; a prediction all the same"),
+    (
+        108,
+        "a name never seen in training",
+        unseen_name,
+        "an unknown name, said in the status; a prediction all the same",
+    ),
     (109, "a column of 2,000 names", many_names, "bounded: rare names share a place"),
     (110, "an index that repeats", odd_index, "rows go by their place; predictions carry the index"),
     (110, "two columns of one name", duplicate_names, "refused, naming them"),
@@ -196,7 +223,12 @@ TABLES: list[tuple[int, str, Callable[[Path], None], str]] = [
         "refused, naming it; what is more is not looked at",
     ),
     (112, "a line longer than the header", ragged, "refused, with the line"),
-    (113, "complex numbers; Int64, Categorical, sparse columns", sparse_and_complex, "refused; read"),
+    (
+        113,
+        "complex numbers; nullable, Categorical, sparse, Arrow and Decimal columns",
+        sparse_and_complex,
+        "refused, with what is read; read",
+    ),
     (114, "a row without a label", missing_label, "takes no part in fit, and is counted"),
     (114, '1, "1" and True as labels', mixed_labels, "refused"),
     (114, "an infinite label", infinite_label, "refused, with its row"),

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from tests import toy
 
+import plait
 from plait.cli.output import write_frame
 from plait.data.table import read_table
 from plait.modalities import modality
@@ -87,7 +88,7 @@ def test_fit_predict_evaluate_summary(tmp_path: Path) -> None:
     assert (tmp_path / "m" / "report.html").exists()
 
     counts = json.loads(call("predict", tmp_path / "m", table, "--out", tmp_path / "p.csv", "--json").stdout)
-    assert counts == {"out": str(tmp_path / "p.csv"), "rows": 45, "ok": 45, "flagged": 0}
+    assert counts == {"out": str(tmp_path / "p.csv"), "rows": 45, "ok": 45, "flagged": 0, "unseen_names": {}}
     assert list(pd.read_csv(tmp_path / "p.csv").columns) == ["kind", "status"]
     assert "exists already" in call("predict", tmp_path / "m", table, "--out", tmp_path / "p.csv", code=2).stderr
 
@@ -114,6 +115,9 @@ def test_sets_of_labels_are_read_back_as_they_were_written(tmp_path: Path, suffi
         (["fit", "toy.csv", "--target", "kind", "--encoder", "image_vit"], "expected COLUMN=NAME"),
         (["fit", "toy.csv", "--target", "kind", "--encoder", "picture=image_vit:size"], "option=value"),
         (["fit", "toy.csv", "--target", "kind", "--fusion", "glue"], "Unknown fusion"),
+        (["fit", "toy.csv", "--target", "kind", "--input", "size=number:decimals=1"], "Did you mean 'decimal'"),
+        (["fit", "toy.csv", "--target", "kind", "--input", "size=number:decimal=x"], 'expected one of ".", ","'),
+        (["fit", "toy.csv", "--target", "kind", "--input", "size=date:day_first=no"], "expected one of true, false"),
         (["predict", "nomodel", "toy.csv", "--out", "p.csv"], "nomodel"),
         (["predict", "nomodel", "toy.csv", "--out", "p.xlsx"], "expected one of .csv"),
         (["fit", "toy.csv"], "--target"),
@@ -126,6 +130,30 @@ def test_bad_input_is_one_message_and_code_2(tmp_path: Path, arguments: list[str
     done = call(*arguments, code=2, cwd=tmp_path)
     assert words in done.stderr and "Traceback" not in done.stderr
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_options_of_a_modality_are_those_of_python(tmp_path: Path) -> None:
+    """How cells are written, said on the command line, for inputs and targets: as in Python, kept with the model."""
+    rows = [{"day": f"0{1 + i % 9}/0{1 + i % 8}/2020", "price": f"{i},5", "y": f"{i % 7},{i % 10}"} for i in range(40)]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    given = ["day=date:day_first=true", 'price=number:decimal=","']
+    call(
+        "fit",
+        tmp_path / "t.csv",
+        "--target",
+        'y=number:decimal=","',
+        *(x for item in given for x in ("--input", item)),
+        *("--epochs", 1, "--seed", 1, "--out", tmp_path / "m", "--quiet"),
+    )
+    found = plait.load(tmp_path / "m")
+    kinds = {"day": {"name": "date", "day_first": True}, "price": {"name": "number", "decimal": ","}}
+    target = {"y": {"name": "number", "decimal": ","}}
+    same = plait.fit(tmp_path / "t.csv", "y", inputs=kinds, modalities=target, epochs=1, seed=1, quiet=True)
+    assert found.schema == same.schema
+    assert found.schema.options == {"day": {"day_first": True}, "price": {"decimal": ","}, "y": {"decimal": ","}}
+    new = [{"day": "03/04/2021", "price": "1,5"}, {"day": "2021-04-03", "price": 1.5}]
+    assert found.predict(new)["y"].nunique() == 1 and (found.predict(new)["status"] == "ok").all()
+    assert found.predict(new)["y"].tolist() == same.predict(new)["y"].tolist()
 
 
 def test_list_and_cache_speak_json() -> None:

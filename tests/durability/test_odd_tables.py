@@ -75,6 +75,59 @@ def test_a_category_never_seen_is_like_any_other_never_seen(fitted: Any, frame: 
         assert np.abs(known - values).max() > 1e-6, "it is not taken for one that was seen"
 
 
+def test_names_never_seen_are_told_and_counted(
+    fitted: Any, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = frame.iloc[:9].assign(house=["h1", "teal", None, "h1", "teal", " mauve ", "h2", "h2", "h2"])
+    frame = frame.astype({"size": object})
+    frame.loc[4, "size"] = "many"
+    found = fitted.predict(frame, quiet=False)
+    note = "note house: '{}' is not among the names learned in training"
+    assert found["status"].tolist() == [
+        *["ok", note.format("teal"), "missing house", "ok"],
+        f"bad size: found 'many', expected a number; {note.format('teal')}",
+        *[note.format("mauve"), "ok", "ok", "ok"],
+    ]
+    counts = {"house": {"names": 2, "rows": 3, "most": {"teal": 2, "mauve": 1}}}
+    assert found.attrs["unseen"] == counts
+    said = "house: 3 rows with names that training did not teach (2 such names), taken for unknown: 'teal' x 2, 'mauve' x 1"
+    assert capsys.readouterr().err.count(said) == 1
+    assert fitted.evaluate(frame).to_json()["unseen_names"] == counts
+    assert fitted.predict(frame.assign(house="h1")).attrs["unseen"] == {}
+
+
+def test_held_out_names_are_told_when_fitting(frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    frame.loc[frame["part"] == "test", "house"] = "elsewhere"
+    model = toy.fit(frame, inputs=["house", "size"], modalities={"house": "category"}, epochs=1, quiet=False)
+    assert "house: 12 rows with names that training did not teach (1 such name" in capsys.readouterr().err
+    about = model.record["evaluation"]["unseen_names"]["house"]
+    assert about == {"names": 1, "rows": 12, "most": {"elsewhere": 12}}
+
+
+def test_sets_of_labels_tell_each_name_never_seen(frame: pd.DataFrame) -> None:
+    sets = [["a", "b"], ["b"], []] * 20
+    model = toy.fit(frame.assign(tags=sets), inputs=["tags", "size"], epochs=1)
+    found = model.predict([{"tags": ["b", "new", "newer"], "size": 1.0}, {"tags": [], "size": 1.0}, {"tags": ["a"]}])
+    first, second, third = found["status"]
+    assert first.count("is not among the names") == 2 and "'new'" in first and "'newer'" in first
+    assert second == "ok" and third == "missing size"
+    assert found.attrs["unseen"]["tags"] == {"names": 2, "rows": 1, "most": {"new": 1, "newer": 1}}
+
+
+def test_whole_numbers_and_their_text_are_the_same_names(frame: pd.DataFrame) -> None:
+    codes = [10 + i // 4 for i in range(60)]
+    model = toy.fit(frame.assign(code=codes), inputs=["code", "size"], modalities={"code": "category"}, epochs=2)
+    expected = model.predict_proba(frame.assign(code=codes))
+    for form in (str, float, lambda v: f" {v} ", np.int8):
+        found = model.predict_proba(frame.assign(code=[form(v) for v in codes]))
+        same(found, expected)
+        assert (found["status"] == "ok").all() and found.attrs["unseen"] == {}
+    as_text = toy.fit(
+        frame.assign(code=[str(c) for c in codes]), inputs=["code", "size"], modalities={"code": "category"}, epochs=2
+    )
+    same(as_text.predict_proba(frame.assign(code=codes)), expected)
+
+
 def test_a_row_with_nothing_in_it(fitted: Any, frame: pd.DataFrame) -> None:
     nothing = {c: None for c in INPUTS}
     found = fitted.predict_proba([*frame[INPUTS].to_dict("records")[:3], nothing, {}])

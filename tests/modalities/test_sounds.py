@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from plait.errors import MediaError
 from plait.modalities import audio as module
 from plait.modalities import modality
 from plait.nn.spectrum import LogMel
-from plait.reading import mp3, wav
+from plait.reading import mp3, speakers, wav
 from plait.types import Wave
 
 READ = modality("audio").read
@@ -277,3 +278,60 @@ def test_no_word_of_a_decoder_is_passed_on() -> None:
         with pytest.raises(MediaError) as caught:
             READ(raw)
         assert not any(word in str(caught.value) for word in ("0x", "BytesIO", "sndfile", "Error", "object"))
+
+
+# Loudspeakers
+
+
+NAMES = ["FL", "FR", "FC", "LFE", "BL", "BR"]
+
+
+def test_channels_that_name_their_loudspeakers_are_mixed_as_bs_775_says() -> None:
+    """Recommendation ITU-R BS.775, table 2, 3/2 to one channel: 0.7071 L + 0.7071 R + C + 0.5 Ls + 0.5 Rs; less 3 dB."""
+    found = speakers.shares(NAMES)
+    np.testing.assert_allclose(found, np.array([0.7071, 0.7071, 1.0, 0.0, 0.5, 0.5]) * 0.7071, atol=1e-4)
+    assert speakers.shares(["FL", "FR"]) is None and speakers.shares(["LFE"] * 3) is None
+    assert speakers.shares(["FL", "FR", "TFL"]) is None and speakers.shares(["FL", "FR", "FL"]) is None
+    assert speakers.named(0x3F, 6) == NAMES and speakers.named(0x60F, 6) == [*NAMES[:4], "SL", "SR"]
+    assert speakers.named(0x3F, 5) == speakers.named(0, 6) == speakers.named(0x1003F, 7) == []
+
+
+def six(subtype: str = "PCM_16") -> tuple[bytes, np.ndarray]:
+    """A WAV of six channels, each of its own, that names their loudspeakers; and its samples (T, 6)."""
+    samples = np.stack([0.1 * tone(200 + 90 * i, 0.1) for i in range(6)], 1)
+    raw = bytearray(sounded(samples, kind="WAVEX", subtype=subtype))
+    assert struct.unpack_from("<H", raw, 20)[0] == wav.EXTENSIBLE
+    struct.pack_into("<I", raw, 40, 0x3F)
+    return bytes(raw), samples
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_a_wav_that_names_its_loudspeakers(subtype: str) -> None:
+    raw, samples = six(subtype)
+    found = READ(raw).samples
+    np.testing.assert_allclose(found, samples @ speakers.shares(NAMES), atol=1e-4)
+    silent = bytearray(raw)
+    struct.pack_into("<I", silent, 40, 0)
+    np.testing.assert_allclose(READ(bytes(silent)).samples, samples.mean(1), atol=1e-4)
+
+
+@pytest.mark.parametrize("codec", ["flac", "alac", "pcm_s16le", "pcm_u8", "pcm_f32le"])
+def test_a_film_that_names_its_loudspeakers(codec: str) -> None:
+    """Matroska has no place for the names of loudspeakers; FLAC and ALAC have."""
+    av = pytest.importorskip("av")
+    _, samples = six()
+    samples = np.concatenate([samples] * 4)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska") as container:
+        stream: Any = container.add_stream(codec, rate=16_000, layout="5.1")
+        whole = np.ascontiguousarray((samples * 32_768).round().astype(np.int16)).reshape(1, -1)
+        block = av.AudioFrame.from_ndarray(whole, format="s16", layout="5.1")
+        block.sample_rate, block.pts = 16_000, 0
+        own = stream.codec_context.format.name
+        fits = av.AudioResampler(format=own, layout="5.1", rate=16_000, frame_size=stream.frame_size or None)
+        for part in [*fits.resample(block), *fits.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    found = READ(buffer.getvalue()).samples
+    expected = samples.mean(1) if codec.startswith("pcm") else samples @ speakers.shares(NAMES)
+    np.testing.assert_allclose(found[: len(expected)], expected, atol=0.02 if codec == "pcm_u8" else 1e-3)

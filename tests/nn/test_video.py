@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.clips import is_upright, numbered
+from tests.clips import is_upright, numbered, video
 from tests.conftest import clip, tone
 from torch import nn
 
+import plait
 from plait.encoders import ENCODERS
 from plait.encoders.base import Encoder
 from plait.nn import pooling, rows
@@ -153,3 +157,25 @@ def test_which_way_something_goes_is_learned(name: str) -> None:
     backwards = {**unseen, "pixels": unseen["pixels"].flip(1)}  # left becomes right, up becomes down
     turned = head(pooling.mean(encoder(backwards))).argmax(1) == answer ^ 1
     assert turned.float().mean() > 0.9
+
+
+@pytest.mark.parametrize("sound", [0.0, 2.0], ids=["no sound wanted", "no sound there"])
+@pytest.mark.parametrize("name", ["video_recurrent", "video_cnn3d"])
+def test_clips_without_a_sound_track_are_trained_on(
+    name: str, sound: float, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """From files to a model, by the loop; whether the encoder wants a sound track or not."""
+    rows = []
+    for i, (made, way) in enumerate(zip(*moving(24, 0))):
+        write(f"{i}.mp4", video(made.frames, rate=8))
+        rows.append({"clip": f"{i}.mp4", "way": str(int(way))})
+    tiny = {"name": name, "width": 16, "size": 32, "channels": 4, "frames": 4, "sound": sound}
+    began = time.process_time()
+    model = plait.fit(
+        rows, "way", inputs={"clip": "video"}, encoders={"clip": tiny}, epochs=2, base=tmp_path, quiet=True
+    )
+    assert [entry["epoch"] for entry in model.record["history"]] == [0, 1] and model.record["bad_cells"] == 0
+    assert all(np.isfinite(entry["loss"]) for entry in model.record["history"])
+    found = model.predict(rows, base=tmp_path)
+    assert (found["status"] == "ok").all() and found["way"].nunique() >= 1
+    assert time.process_time() - began < 30

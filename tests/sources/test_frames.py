@@ -15,6 +15,7 @@ import pytest
 
 from plait.data.table import read_table
 from plait.errors import TableError
+from plait.modalities import modality
 
 DAY, NOON = dt.date(2020, 1, 1), dt.datetime(2020, 1, 1, 12)
 COLUMNS: dict[str, tuple[Any, list[Any]]] = {
@@ -37,8 +38,8 @@ COLUMNS: dict[str, tuple[Any, list[Any]]] = {
         ["x", None],
     ),
     "Decimal": ([decimal.Decimal("1.5"), decimal.Decimal("NaN")], [decimal.Decimal("1.5"), None]),
-    "datetime64": (pd.to_datetime([NOON, None]), [pd.Timestamp(NOON), None]),
-    "with zone": (pd.to_datetime([NOON, None], utc=True), [pd.Timestamp(NOON, tz="UTC"), None]),
+    "datetime64": (pd.to_datetime([NOON, None]), [NOON, None]),
+    "with zone": (pd.to_datetime([NOON, None], utc=True), [NOON.replace(tzinfo=dt.timezone.utc), None]),
     "timedelta": (pd.to_timedelta([1, None], unit="s"), [pd.Timedelta(seconds=1), None]),
     "mixed": ([1, "2"], [1, "2"]),
     "missing": ([pd.NA, pd.NaT], [None, None]),
@@ -101,7 +102,7 @@ ARROW: dict[str, tuple[pa.Array, list[Any]]] = {
     "dictionary": (pa.array(["x", None]).dictionary_encode(), ["x", None]),
     "binary": (pa.array([b"x", None]), [b"x", None]),
     "date": (pa.array([DAY, None]), [DAY, None]),
-    "far timestamp": (pa.array([dt.datetime(9999, 1, 1), None]), [pd.Timestamp("9999-01-01"), None]),
+    "far timestamp": (pa.array([dt.datetime(9999, 1, 1), None]), [dt.datetime(9999, 1, 1), None]),
     "decimal": (pa.array([decimal.Decimal("1.5"), None]), [decimal.Decimal("1.5"), None]),
     "null": (pa.nulls(2), [None, None]),
     "uint64": (pa.array([2**64 - 1, None], pa.uint64()), [2**64 - 1, None]),
@@ -153,3 +154,47 @@ def test_arrow_files(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-100])
     with pytest.raises(TableError, match="Cannot read"):
         read_table(tmp_path / name)
+
+
+def one_by_one(series: pd.Series) -> list[Any]:
+    """What stands in a column of times, asked cell by cell."""
+    return [None if pd.isna(v) else v for v in (series.iloc[i] for i in range(len(series)))]
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin", dt.timezone(dt.timedelta(hours=-3.5))], ids=str)
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_column_of_times_is_what_its_cells_are(unit: str, zone: Any) -> None:
+    """Whatever is asked of them, read at once or cell by cell: time, text, seconds since 1970."""
+    generator = np.random.default_rng(0)
+    seconds = generator.integers(-9 * 10**9, 9 * 10**9, 500)  # 1685 to 2255: also before there were standard zones
+    parts = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    counts = seconds * parts + generator.integers(0, min(parts, 10**6), 500) * max(1, parts // 10**6)
+    times = counts.astype(f"datetime64[{unit}]")
+    times[::7] = np.datetime64("NaT")
+    series = pd.Series(times)
+    series = series if zone is None else series.dt.tz_localize("UTC").dt.tz_convert(zone)
+    slow, quick = one_by_one(series), read_table(pd.DataFrame({"t": series})).column("t")
+    assert {type(v) for v in quick} == {dt.datetime, type(None)} and {type(v) for v in slow} == {
+        pd.Timestamp,
+        type(None),
+    }
+    assert quick == slow and [str(v) for v in quick] == [str(v) for v in slow]
+    part = modality("date")
+    assert [part.load(v, Path()) for v in quick] == [part.load(v, Path()) for v in slow]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.to_datetime(["2020-01-01 00:00:00.000000001", None]),
+        pd.DatetimeIndex(np.array(["12020-01-01", "2020-01-01"], "datetime64[s]")),
+    ],
+    ids=["nanoseconds", "the year 12020"],
+)
+def test_times_that_python_cannot_keep_stay_those_of_pandas(times: Any) -> None:
+    found = read_table(pd.DataFrame({"t": times})).column("t")
+    assert found == one_by_one(pd.Series(times)) and type(found[0]) is pd.Timestamp
+
+
+def test_a_column_of_gaps_among_times() -> None:
+    assert read_table(pd.DataFrame({"t": pd.to_datetime([None, None])})).column("t") == [None, None]

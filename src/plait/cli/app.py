@@ -148,9 +148,11 @@ def predict(
     write_frame(frame, out)
     status = frame.iloc[:, -1]
     counts = {"rows": len(frame), "ok": int((status == "ok").sum()), "flagged": int((status != "ok").sum())}
+    unseen = frame.attrs["unseen"]
+    strange = "".join(f"; {c}: {about['rows']} rows with names never learned" for c, about in unseen.items())
     show(
-        {"out": str(out), **counts},
-        f"{out}: {counts['rows']} rows, {counts['flagged']} with missing or bad cells",
+        {"out": str(out), **counts, "unseen_names": unseen},
+        f"{out}: {counts['rows']} rows, {counts['flagged']} of them flagged in the column {frame.columns[-1]!r}{strange}",
         as_json,
     )
 

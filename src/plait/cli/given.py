@@ -16,7 +16,8 @@ TABLE = Annotated[
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing while working.")]
 INPUT = Annotated[
-    list[str], typer.Option(help="A column to predict from; COLUMN=MODALITY. All others when none is given.")
+    list[str],
+    typer.Option(help="A column to predict from; COLUMN=MODALITY:option=value,… All others when none is given."),
 ]
 ENCODER = Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")]
 SPLIT = Annotated[Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")]
@@ -43,9 +44,15 @@ def by_column(each: list[str], rest: str | None) -> Any:
     return {**({"*": rest} if rest else {}), **specs(each)} if each else rest
 
 
-def columns_of(given: list[str]) -> dict[str, str | None] | None:
-    pairs = [item.partition("=") for item in given]
-    return {name: kind or None for name, _, kind in pairs} or None
+def columns_of(given: list[str]) -> dict[str, Any] | None:
+    """Column -> its modality, a dict where it has options, None where it is to be told from the column."""
+    from plait.spec import parse
+
+    found: dict[str, Any] = {}
+    for name, _, kind in (item.partition("=") for item in given):
+        spec = parse(kind)
+        found[name] = (spec if len(spec) > 1 else spec["name"]) or None
+    return found or None
 
 
 def specs_flat(given: list[str]) -> dict[str, Any]:

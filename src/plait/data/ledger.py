@@ -11,6 +11,8 @@ from typing import Any
 
 from plait.errors import TooManyBadCellsError
 
+NAME, MOST = 40, 20  # characters of a name that are shown, and names that are counted one by one
+
 
 def shown(value: Any) -> str:
     """A cell's value in a few words: a path or text as it is, anything else by its kind and size."""
@@ -42,6 +44,9 @@ class Ledger:
     bad: list[BadCell] = field(default_factory=list)
     odd: list[BadCell] = field(default_factory=list)  # used, with a remark
     filled: dict[str, int] = field(default_factory=dict)  # column -> cells that are not missing
+    unseen: dict[str, dict[str, list[int]]] = field(
+        default_factory=dict
+    )  # column -> name training did not teach -> rows
 
     def note(self, column: str, value: Any, rows: list[int], reason: str) -> None:
         """Enters one bad value and the rows that hold it."""
@@ -63,6 +68,38 @@ class Ledger:
         for cell in sorted(self.odd, key=lambda b: (b.row, b.column)) if odd else self:
             rows.setdefault(cell.row, []).append(cell)
         return rows
+
+    def unseen_by_row(self) -> dict[int, list[BadCell]]:
+        """Row -> its names that training did not teach, as remarks."""
+        rows: dict[int, list[BadCell]] = {}
+        for column, names in self.unseen.items():
+            for name, here in names.items():
+                cell = BadCell(-1, column, name, f"{name[:NAME]!r} is not among the names learned in training")
+                for row in here:
+                    rows.setdefault(row, []).append(cell)
+        return rows
+
+    def unseen_counts(self) -> dict[str, dict[str, Any]]:
+        """Column -> {"names": how many training did not teach, "rows": how many hold one, "most": the most frequent ->
+        rows}."""
+        found = {}
+        for column, names in self.unseen.items():
+            often = sorted(names, key=lambda n: (-len(names[n]), n))[:MOST]
+            rows = {row for here in names.values() for row in here}
+            found[column] = {"names": len(names), "rows": len(rows), "most": {n: len(names[n]) for n in often}}
+        return found
+
+    def unseen_text(self) -> str:
+        """The same in words, a line a column; nothing where training taught all names."""
+        lines = []
+        for column, about in self.unseen_counts().items():
+            shown = [f"{n[:NAME]!r} x {times}" for n, times in list(about["most"].items())[:5]]
+            more = ["…"] if about["names"] > len(shown) else []
+            lines.append(
+                f"{column}: {about['rows']} rows with names that training did not teach ({about['names']} such names), taken "
+                f"for unknown: {', '.join(shown + more)}"
+            )
+        return "\n".join(lines)
 
     def check(self, *, max_bad: float) -> None:
         """Raises TooManyBadCellsError when more than the share `max_bad` of a column's cells is bad."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -127,11 +128,18 @@ def _check_given(spec: Any) -> None:
     options = spec if isinstance(spec, Mapping) else {"name": spec}
     if options.get("name") not in MODALITIES:
         raise unknown("modality", options.get("name"), MODALITIES)
-    parameters = inspect.signature(modality(options["name"]).load).parameters
+    part = modality(options["name"])
+    parameters = inspect.signature(part.load).parameters
     known = [k for k, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    for key in options:
+    for key, value in options.items():
         if key != "name" and key not in known:
             raise unknown(f"option of modality {options['name']!r}:", key, known)
+        if key in part.choices and value not in part.choices[key]:
+            expected = [json.dumps(choice, ensure_ascii=False) for choice in part.choices[key]]
+            raise PlaitError(
+                f"Modality {options['name']!r}: option {key} is {value!r}; expected one of {', '.join(expected[:12])}"
+                f"{', …' if len(expected) > 12 else ''}."
+            )
 
 
 def _column(table: Table, name: str, role: str, given: Any, *, chosen: bool) -> Column:

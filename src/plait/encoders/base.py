@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
@@ -17,6 +17,7 @@ class Encoder(nn.Module, ABC):
     modality: ClassVar[str]
     chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once, where that is more than usual
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
+    known: Collection[str] | None = None  # the names it tells apart, where cells are names or sets of them; None: any
     rates: dict[str, float] = {}  # noqa: RUF012  # own parameter -> factor of the learning rate, 1 where not named
     starts: tuple[Any, ...] = ()  # its parts whose `begin` is called once before a fit trains it, and never by a load
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)

@@ -28,6 +28,7 @@ class CategoryEmbedding(Encoder):
         super().__init__()
         self.width, self.reading, self.hide = width, {}, hide
         self.places = {n: i + 1 for i, n in enumerate(names)}
+        self.known = self.places
         self.preparation = {"kind": "category", "names": list(names)}
         self.embed = nn.Embedding(len(names) + 1, width)
 

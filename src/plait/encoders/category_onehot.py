@@ -27,6 +27,7 @@ class CategoryOneHot(Encoder):
         super().__init__()
         self.width, self.reading = len(names) + 1, {}
         self.places = {n: i + 1 for i, n in enumerate(names)}
+        self.known = self.places
         self.preparation = {"kind": "category", "names": list(names)}
 
     @classmethod

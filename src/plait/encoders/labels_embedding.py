@@ -27,6 +27,7 @@ class LabelsEmbedding(Encoder):
         super().__init__()
         self.width, self.reading, self.hide = width, {}, hide
         self.places = {n: i + 3 for i, n in enumerate(names)}
+        self.known = self.places
         self.preparation = {"kind": "labels", "names": list(names)}
         self.embed = nn.Embedding(len(names) + 3, width, padding_idx=PAD)
 

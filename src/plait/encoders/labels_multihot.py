@@ -29,6 +29,7 @@ class LabelsMultiHot(Encoder):
         self.width, self.reading = len(names) + 1, {}
         self.level = (self.width / usual) ** 0.5
         self.places = {n: i + UNKNOWN + 1 for i, n in enumerate(names)}
+        self.known = self.places
         self.preparation = {"kind": "labels", "names": list(names)}
 
     @classmethod

@@ -12,7 +12,7 @@ import numpy as np
 
 from plait.errors import MediaError
 from plait.modalities.base import Claim, Modality, claim_files, decoding, load_file, refusal, silent
-from plait.reading import mp3, wav
+from plait.reading import mp3, speakers, wav
 from plait.reading.arrays import is_array, packed, unpacked
 from plait.reading.magic import sniff
 from plait.types import Note, Wave
@@ -35,8 +35,9 @@ _TRACKS = (
 
 
 class Audio(Modality):
-    """A sound: float32 (T,) at the file's own rate. Channels, be they 2 or 6, are averaged, all alike; samples beyond -1
-    to 1 stay as they are; what lies past 600 s is not read. A cell is a path, bytes, base64 text,
+    """A sound: float32 (T,) at the file's own rate. Channels are averaged, all alike; three or more of which the file says
+    which loudspeaker each is for are mixed down as in ITU-R BS.775 (reading/speakers.py). Samples beyond -1 to 1 stay as
+    they are; what lies past 600 s is not read. A cell is a path, bytes, base64 text,
     {"bytes": …, "path": …}, {"array": …, "sampling_rate": …} or (array, rate)."""
 
     suffixes: ClassVar[tuple[str, ...]] = (
@@ -89,7 +90,7 @@ def _read(raw: bytes, note: Note) -> Wave:
         _cut(wav.share_there(raw), note)
         frames = found.size // (found.channels * found.bits // 8)
         plain = lambda first, n: wav.samples(raw, found, first, n)  # noqa: E731
-        return _averaged(plain, frames, found.channels, found.rate, note)
+        return _averaged(plain, frames, found.channels, found.rate, note, _shares(found))
     kind = sniff(raw)
     if kind is not None and kind.name in _TRACKS:
         from plait.modalities.containers import read_sound
@@ -125,7 +126,7 @@ def _decoded(raw: bytes, kind: str, note: Note) -> Wave:
                 _cut(min(1.0, (first + len(values)) / frames), note)
             return values
 
-        return _averaged(block, frames, channels, sound.samplerate, note)
+        return _averaged(block, frames, channels, sound.samplerate, note, _shares(wav.parse(raw)))
 
 
 def _check_pages(raw: bytes, note: Note) -> None:
@@ -138,10 +139,21 @@ def _check_pages(raw: bytes, note: Note) -> None:
         note("the file has no mark at its end: it may be cut off")
 
 
+def _shares(found: wav.Wav | None) -> np.ndarray | None:
+    """How much each channel of a WAV counts, where its header names the loudspeakers."""
+    return None if found is None else speakers.shares(speakers.named(found.mask, found.channels))
+
+
 def _averaged(
-    block: Callable[[int, int], np.ndarray | None], frames: int, channels: int, rate: int, note: Note
+    block: Callable[[int, int], np.ndarray | None],
+    frames: int,
+    channels: int,
+    rate: int,
+    note: Note,
+    shares: np.ndarray | None = None,
 ) -> Wave:
-    """The mean of the channels. `block`: (first, n) -> (n, channels) float32, fewer where the file ends."""
+    """The channels as one, by their `shares` or all alike. `block`: (first, n) -> (n, channels) float32, fewer where the
+    file ends."""
     if not MIN_RATE <= rate <= MAX_RATE:
         raise MediaError(f"a sample rate of {rate} Hz, expected {MIN_RATE} to {MAX_RATE}")
     if channels > MAX_CHANNELS:
@@ -151,12 +163,13 @@ def _averaged(
         note(f"only the first {most / rate:.0f} s of {frames / rate:.0f} s are used")
     frames, step = min(frames, most), max(1, BLOCK // channels)
     parts, loud, mean = [], np.zeros(channels), 0.0
+    shares = np.full(channels, 1 / channels, np.float32) if shares is None else shares
     for first in range(0, frames, step):
         asked = min(step, frames - first)
         values = block(first, asked)
         assert values is not None
         with np.errstate(all="ignore"):
-            parts.append(values[:, 0] if channels == 1 else values @ np.full(channels, 1 / channels, np.float32))
+            parts.append(values[:, 0] if channels == 1 else values @ shares)
             if channels > 1:
                 loud += np.einsum("tc,tc->c", values, values)
                 mean += float(parts[-1] @ parts[-1])
@@ -164,7 +177,7 @@ def _averaged(
             break
     if not sum(map(len, parts)):
         raise MediaError("is cut off, or holds no samples")
-    if channels > 1 and mean < 0.01 * loud.max():
+    if channels > 1 and mean < 0.01 * (loud * (shares > 0)).max():
         note("its channels cancel when they are averaged: hardly anything is left")
     return Wave(np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts)), rate)
 

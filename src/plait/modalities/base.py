@@ -35,6 +35,7 @@ class Modality(ABC):
     """Subclasses say what a value of theirs looks like and how it is read. They hold no state."""
 
     suffixes: ClassVar[tuple[str, ...]]  # of the files a cell may name; empty where the cell holds the value itself
+    choices: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
     @abstractmethod
     def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from plait.errors import MediaError, MissingExtraError, PlaitError
 from plait.modalities.base import refusal, silent
+from plait.reading import speakers
 from plait.reading.magic import HEAD, sniff
 from plait.types import Note, Wave
 
@@ -121,7 +122,7 @@ def read_sound(raw: Raw, *, note: Note = silent) -> Wave:
 
 
 def decode_sound(container: Any, clock: Clock, note: Note, seconds: float) -> tuple[Wave, float]:
-    """The first `seconds` of the first sound track of an opened container that has one, channels averaged, and the
+    """The first `seconds` of the first sound track of an opened container that has one, its channels as one, and the
     second at which it begins. What follows damage that stops the decoder is left out, with a remark."""
     stream = container.streams.audio[0]
     name = codec_name(stream)
@@ -155,14 +156,17 @@ def decode_sound(container: Any, clock: Clock, note: Note, seconds: float) -> tu
 
 
 def _mono(frame: Any, channels: int) -> np.ndarray:
-    """One block of sound as the mean of its channels, float32 (T,)."""
+    """One block of sound as one channel, float32 (T,): its mean, or by the loudspeakers that the channels are for."""
     kind = frame.format.name.removesuffix("p")
     values = frame.to_ndarray()
     values = values if frame.format.is_planar else values.reshape(-1, channels).T
     values = values.astype(np.float64 if kind in ("s32", "s64", "dbl") else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = values[0] if channels == 1 else values.mean(axis=0)
-        mono: np.ndarray = ((mean - (kind == "u8") * 128) / _WHITE[kind]).astype(np.float32)
+        if kind == "u8":
+            values -= 128
+        shares = speakers.shares([channel.name for channel in frame.layout.channels])
+        mean = values[0] if channels == 1 else values.mean(axis=0) if shares is None else shares @ values
+        mono: np.ndarray = (mean / _WHITE[kind]).astype(np.float32)
     return mono
 
 

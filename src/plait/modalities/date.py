@@ -62,6 +62,10 @@ class Date(Modality):
     only by option `numbers`."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    choices: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "day_first": (True, False, None),
+        "numbers": ("", *SCALES, "year", "yyyymmdd"),
+    }
 
     def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:
         dates = sum(_seconds(v) is not None for v in values)
@@ -83,6 +87,8 @@ class Date(Modality):
     def load(self, value: Any, folder: Path, *, day_first: bool | None = None, numbers: str = "") -> float | None:
         """`day_first`: whether 03/04/2020 is 3 April; None: nobody knows, so that it is a bad cell. `numbers`: what numbers
         count, "s", "ms", "us" or "ns" since 1970, "year", or "yyyymmdd" for such as 20201231."""
+        if type(value) is datetime.datetime:
+            return _seconds(value)
         if missing(value) or (isinstance(value, str) and not value.strip()):
             return None
         found = _seconds(value)
@@ -111,20 +117,21 @@ _EXPECTED = {
 
 
 _BEGINNING = datetime.datetime(1970, 1, 1)
+_BEGINNING_UTC = _BEGINNING.replace(tzinfo=datetime.timezone.utc)
 
 
 def _seconds(value: Any) -> float | None:
     """The seconds of an object that is a date; None for text, numbers and other things."""
-    if type(value) is datetime.datetime and value.tzinfo is None:
-        return (value - _BEGINNING).total_seconds()
+    if type(value) is datetime.datetime:
+        return (value - (_BEGINNING if value.tzinfo is None else _BEGINNING_UTC)).total_seconds()
     if isinstance(value, datetime.datetime):
         days, clock = value.toordinal() - EPOCH, value.hour * 3600 + value.minute * 60 + value.second
-        offset = value.utcoffset()
-        return days * DAY + clock + value.microsecond / 1e6 - (offset.total_seconds() if offset else 0.0)
+        offset = value.utcoffset() or datetime.timedelta()
+        return (datetime.timedelta(days, clock, value.microsecond) - offset).total_seconds()
     if isinstance(value, datetime.date):
         return (value.toordinal() - EPOCH) * DAY
     if isinstance(value, np.datetime64) or getattr(getattr(value, "dtype", None), "kind", "") == "M":
-        return None if getattr(value, "ndim", 0) else float(value.astype("datetime64[us]").astype(np.int64)) / 1e6
+        return None if getattr(value, "ndim", 0) else int(value.astype("datetime64[us]").astype(np.int64)) / 10**6
     if type(value).__name__ == "Period":
         return _seconds(value.to_timestamp())
     return None

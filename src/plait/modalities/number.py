@@ -78,6 +78,7 @@ class Number(Modality):
     durations are seconds; "nan" and blank text are missing."""
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    choices: ClassVar[dict[str, tuple[Any, ...]]] = {"decimal": (".", ","), "unit": ("", *sorted(set(_SIGNS.values())))}
 
     def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:
         texts = [v for v in values if isinstance(v, str)]

@@ -21,6 +21,7 @@ PAD, START, HIDDEN = 0, 1, 2
 SPECIAL = 3
 RARE = 2  # a token seen fewer times in training counts as not seen
 LONGEST_WORD = 256  # bytes; a longer run is several words, for the time to learn from a word is its length squared
+AT_ONCE = 8192  # texts that are encoded together: what the tokenizer tells of each is many times its size
 CHARACTERS_A_TOKEN = 16  # what of a text is looked at, at most, for each token kept
 
 
@@ -48,7 +49,13 @@ def learn(cells: Iterable[str | None], *, vocabulary: int, lowercase: bool) -> d
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )
     tokenizer.train_from_iterator(texts, trainer)
-    counts = Counter(i for code in tokenizer.encode_batch(texts, add_special_tokens=False) for i in code.ids)
+    counts: Counter[int] = Counter()
+    often = list(Counter(texts).items())
+    for start in range(0, len(often), AT_ONCE):
+        part = often[start : start + AT_ONCE]
+        for code, (_, times) in zip(tokenizer.encode_batch([t for t, _ in part], add_special_tokens=False), part):
+            for token in code.ids:
+                counts[token] += times
     rare = [i for i in range(tokenizer.get_vocab_size()) if counts[i] < RARE]
     return {"tokenizer": json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, sort_keys=True), "rare": rare}
 

@@ -42,4 +42,6 @@ def from_base64(text: str) -> bytes | None:
     try:
         return base64.b64decode("".join(letters.split()), validate=True)
     except (binascii.Error, ValueError):
+        if given and "," in letters:
+            raise MediaError("is a list of several base64 texts; expected one file") from None
         raise MediaError("is damaged base64 text") from None

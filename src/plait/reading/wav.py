@@ -18,6 +18,7 @@ class Wav(NamedTuple):
     channels: int
     rate: int
     bits: int
+    mask: int  # a bit for each loudspeaker that a channel is for (speakers.MASK); 0 where the header does not say
     start: int  # of the samples, in bytes
     size: int  # of the samples that are there, in bytes
     declared: int  # of the samples, in bytes; 0 where the header does not know
@@ -45,15 +46,16 @@ def parse(raw: bytes) -> Wav | None:
     return None
 
 
-def _form(chunk: bytes) -> tuple[int, int, int, int]:
+def _form(chunk: bytes) -> tuple[int, int, int, int, int]:
     encoding, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", chunk)
+    mask = 0
     if encoding == EXTENSIBLE and len(chunk) >= 26:
-        valid, encoding = struct.unpack_from("<H", chunk, 18)[0], struct.unpack_from("<H", chunk, 24)[0]
+        valid, mask, encoding = struct.unpack_from("<HIH", chunk, 18)
         if valid not in (0, bits):
             encoding = EXTENSIBLE  # 20 bits within 24: left to the decoder
     if channels * bits != block * 8:
         encoding = EXTENSIBLE
-    return encoding, channels, rate, bits
+    return encoding, channels, rate, bits, mask
 
 
 def samples(raw: bytes, wav: Wav, first: int, frames: int) -> np.ndarray | None:

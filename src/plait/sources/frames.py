@@ -49,7 +49,24 @@ def column_values(series: pd.Series[Any], name: str) -> list[Any]:
         return series.tolist()
     if series.dtype.kind == "f":
         return [None if v != v else v for v in series.tolist()]
+    if series.dtype.kind == "M" and (times := moments(series)) is not None:
+        return times
     return plain_values(series.tolist(), name)
+
+
+def moments(series: pd.Series[Any]) -> list[Any] | None:
+    """Times as Python keeps them, with their zone, None where missing; all of them at once. None where Python cannot keep
+    one: it has years 1 to 9999 and microseconds."""
+    import pandas as pd
+
+    index = pd.DatetimeIndex(series)
+    gone = np.asarray(index.isna())
+    there = index[~gone]
+    if len(there) and (there.year.min() < 1 or there.year.max() > 9999 or there.nanosecond.any()):
+        return None
+    found = np.full(len(index), None, dtype=object)
+    found[~gone] = there.to_pydatetime()
+    return found.tolist()
 
 
 def _plain_column(series: pd.Series[Any], name: str) -> Any:

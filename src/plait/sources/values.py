@@ -15,6 +15,10 @@ from plait.modalities.base import missing
 if TYPE_CHECKING:
     import pandas as pd
 
+READ = (
+    "text, whole numbers, floats, Decimal, true and false, dates, times, durations, bytes, lists, dicts, arrays and "
+    "pictures; nullable, categorical, sparse and Arrow columns of these"
+)
 _PLAIN = {str, int, bool, bytes, type(None), list, dict, tuple, set, date, datetime}
 
 
@@ -38,7 +42,7 @@ def _plain(value: Any, column: str) -> Any:
     if isinstance(value, complex):
         raise TableError(
             f"Column {column!r} holds complex numbers, which are not read. "
-            f"Give their real and imaginary parts as two columns, or drop the column."
+            f"Give their real and imaginary parts as two columns, or drop the column. Read are {READ}."
         )
     return value
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from plait import files, moves
 from plait.errors import DataChangedError, ModelFormatError, OutputError
+from plait.tensors import packed
 from plait.training.identity import Identity
 from plait.training.optimizers import Optimizers
 from plait.training.sharding import like, whole
@@ -100,10 +101,7 @@ class Checkpoints:
 
     def save(self, step: int, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
         """Writes the set of one step and forgets all but the last two. Raises OutputError."""
-        contents = {
-            f"{name}.safetensors": safetensors.torch.save({k: v.contiguous() for k, v in group.items()})
-            for name, group in tensors.items()
-        }
+        contents: dict[str, Any] = {f"{name}.safetensors": packed(group) for name, group in tensors.items()}
         contents["state.json"] = json.dumps({"data": self.data, "state": state}).encode()
         written = self.folder / f"step-{step:09d}"
         files.write_set(written, contents, replace=True)
