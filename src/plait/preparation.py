@@ -24,6 +24,7 @@ from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.errors import MediaError
 from plait.modalities import modality
+from plait.nn import sides
 from plait.progress import Bar, Progress
 from plait.types import Batch, Cell, Note, Prepared
 
@@ -36,16 +37,31 @@ PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed prepar
 
 
 class ColumnCells:
-    """The prepared cells of one column, by row. Cells live in a pack in memory, or memory-mapped on a shelf."""
+    """The prepared cells of one column, by row. Cells live in a pack in memory, memory-mapped on a shelf, or in `parts`: the
+    same cells as several encoders have them, missing where one of them could not read it."""
 
     def __init__(
-        self, places: np.ndarray, pack: Pack | None, shelf: Shelf | None = None, keys: Sequence[bytes] = ()
+        self,
+        places: np.ndarray,
+        pack: Pack | None,
+        shelf: Shelf | None = None,
+        keys: Sequence[bytes] = (),
+        parts: Sequence[ColumnCells] = (),
     ) -> None:
         self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
-        self._pack, self._shelf, self._keys = pack, shelf, keys
+        self._pack, self._shelf, self._keys, self._parts = pack, shelf, keys, parts
+
+    @classmethod
+    def joined(cls, parts: Sequence[ColumnCells]) -> ColumnCells:
+        """The cells of one column as several encoders have them."""
+        whole = np.logical_and.reduce([part.places >= 0 for part in parts])
+        return cls(np.where(whole, parts[0].places, -1), None, parts=parts)
 
     def rows(self, rows: np.ndarray) -> list[Prepared | None]:
         """The cells of these rows; None where missing."""
+        if self._parts:
+            each = zip(self.places[rows].tolist(), *(part.rows(rows) for part in self._parts))
+            return [None if place < 0 else sides.together(cells) for place, *cells in each]
         return [None if p < 0 else self._cell(p) for p in self.places[rows].tolist()]
 
     def _cell(self, place: int) -> Prepared:
@@ -58,9 +74,19 @@ class ColumnCells:
         """The names of the packs on the shelf that hold these cells."""
         return self._shelf.packs(self._keys) if self._shelf else set()
 
+    def shelved(self, encoder: Encoder) -> dict[str, set[str]]:
+        """Shelf -> the names of its packs that hold these cells, as this encoder has prepared them."""
+        found: dict[str, set[str]] = {}
+        for cells, part in zip(self._parts or [self], encoder.parts or [encoder]):
+            if part.stored:
+                found.setdefault(fingerprint(part.modality, part), set()).update(cells.packs())
+        return found
+
     def marks(self) -> np.ndarray | None:
         """(rows,) uint64: a hash of the content of each row, 0 where missing; None for cells that have no content of their
         own on a shelf."""
+        if self._parts:
+            return next((marks for part in self._parts if (marks := part.marks()) is not None), None)
         if not self._keys:
             return None
         distinct = np.frombuffer(b"".join(key[:8] for key in self._keys), np.uint64)
@@ -71,6 +97,8 @@ class ColumnCells:
         mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)
         for key in self._keys:
             mark.update(key)
+        for part in self._parts:
+            mark.update(part.digest().encode())
         for values, offsets in self._pack.fields.values() if self._pack else ():
             mark.update(values.tobytes())
             mark.update(offsets.tobytes())
@@ -95,17 +123,31 @@ class Dataset:
         }
 
 
+@dataclass
+class Reading:
+    """The cells of a column one after the other, read when asked for, each time anew; None where missing or bad."""
+
+    table: Table
+    column: str
+    kind: str
+    rows: Sequence[int] | None = None
+    options: Options = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Cell]:
+        part, values = modality(self.kind), self.table.column(self.column)
+        for row in range(len(values)) if self.rows is None else self.rows:
+            try:
+                raw = part.load(values[row], self.table.folder, **self.options)
+                yield None if raw is None else part.read(raw)
+            except MediaError:
+                yield None
+
+
 def read_cells(
     table: Table, column: str, kind: str, rows: Sequence[int] | None = None, options: Options = {}
-) -> Iterator[Cell]:
-    """The cells of a column one after the other, read when asked for; None where missing or bad."""
-    part, values = modality(kind), table.column(column)
-    for row in range(len(values)) if rows is None else rows:
-        try:
-            raw = part.load(values[row], table.folder, **options)
-            yield None if raw is None else part.read(raw)
-        except MediaError:
-            yield None
+) -> Reading:
+    """The cells of a column, or of some rows of it."""
+    return Reading(table, column, kind, rows, options)
 
 
 def read_labels(table: Table, column: str, kind: str, ledger: Ledger, options: Options = {}) -> list[Cell]:
@@ -141,14 +183,27 @@ def prepare(
     column, how its cells are loaded."""
     columns = {}
     for column, encoder in encoders.items():
-        work = _prepare_stored if encoder.stored else _prepare_plain
-        columns[column] = work(_Source(table, column, encoder, options.get(column, {})), store, ledger, progress)
+        found = []
+        for part in encoder.parts or [encoder]:
+            work, own = _prepare_stored if part.stored else _prepare_plain, Ledger()
+            found.append(work(_Source(table, column, part, options.get(column, {})), store, own, progress))
+            _enter(own, ledger)
+        columns[column] = ColumnCells.joined(found) if encoder.parts else found[0]
     used: dict[str, set[str]] = {}
     for column, encoder in encoders.items():
-        if encoder.stored:
-            used.setdefault(fingerprint(encoder.modality, encoder), set()).update(columns[column].packs())
+        for shelf, packs in columns[column].shelved(encoder).items():
+            used.setdefault(shelf, set()).update(packs)
     store.trim(keep=used)
     return columns
+
+
+def _enter(own: Ledger, ledger: Ledger) -> None:
+    """What was met while one encoder prepared a column, but for what another one of it has met already."""
+    bad = {(b.row, b.column) for b in ledger.bad}
+    ledger.bad += [b for b in own.bad if (b.row, b.column) not in bad]
+    odd = set(ledger.odd)
+    ledger.odd += [b for b in own.odd if b not in odd]
+    ledger.filled.update(own.filled)
 
 
 class _Source:

@@ -135,14 +135,15 @@ class Bench:
             first = next((r for r, v in enumerate(self.table.column(column)) if v not in (None, "")), 0)
             run(self.table.take(np.array([first])), Store(root / "first"), Ledger())
         load_seconds = loaded - began + time.perf_counter() - learned
-        shelf = fingerprint(encoder.modality, encoder)
-        before = len(store.shelf(shelf)) if encoder.stored else 0
+        shelves = [fingerprint(part.modality, part) for part in encoder.parts or [encoder] if part.stored]
+        before = sum(len(store.shelf(shelf)) for shelf in shelves)
         ledger, start = Ledger(), time.perf_counter()
         cells = run(self.table, store, ledger)
         seconds = time.perf_counter() - start
         ledger.check(max_bad=self.max_bad)
-        count = len(store.shelf(shelf)) if encoder.stored else int(cells.places.max(initial=-1)) + 1
-        held = store.sizes().get(shelf, 0) if encoder.stored else 0
+        plain = int(cells.places.max(initial=-1)) + 1
+        count = sum(len(store.shelf(shelf)) for shelf in shelves) if shelves else plain
+        held = sum(store.sizes().get(shelf, 0) for shelf in shelves)
         return Ready(spec, cells, learned - loaded, load_seconds, seconds, count - before, held)
 
     def spec(self, ready: Mapping[str, Ready], specs: dict[str, Any], place: int) -> dict[str, Any]:

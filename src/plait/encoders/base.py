@@ -18,6 +18,7 @@ class Encoder(nn.Module, ABC):
     chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once, where that is more than usual
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
     rates: dict[str, float] = {}  # noqa: RUF012  # own parameter -> factor of the learning rate, 1 where not named
+    parts: tuple[Encoder, ...] = ()  # encoders that it is made of, each of which prepares the cells for itself
     starts: tuple[Any, ...] = ()  # its parts whose `begin` is called once before a fit trains it, and never by a load
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens
