@@ -77,6 +77,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "heads.*": 4,
     "objectives.*": 5,
     "model": 6,
+    "columncells": 5.5,
     "preparation": 6,
     "inference": 7,
     "drift": 7,

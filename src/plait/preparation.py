@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import time
@@ -18,15 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.columncells import ColumnCells, fingerprint
 from plait.data.ledger import Ledger
 from plait.data.store import Pack, Shelf, Store
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.errors import MediaError
 from plait.modalities import modality
-from plait.nn import sides
+from plait.nn.fixed import Described, Describer
 from plait.progress import Bar, Progress
 from plait.types import Batch, Cell, Note, Prepared
+
+__all__ = ["ColumnCells", "Dataset", "fingerprint", "prepare", "read_cells", "read_labels"]
 
 Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's load
 
@@ -34,75 +36,6 @@ CHUNK = 16  # cells a worker takes at once
 HELD_BYTES = 64 * 2**20  # of cells that a worker has read and not yet prepared
 PLAIN = 16_384  # plain cells prepared at once
 PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
-
-
-class ColumnCells:
-    """The prepared cells of one column, by row. Cells live in a pack in memory, memory-mapped on a shelf, or in `parts`: the
-    same cells as several encoders have them, missing where one of them could not read it."""
-
-    def __init__(
-        self,
-        places: np.ndarray,
-        pack: Pack | None,
-        shelf: Shelf | None = None,
-        keys: Sequence[bytes] = (),
-        parts: Sequence[ColumnCells] = (),
-    ) -> None:
-        self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
-        self._pack, self._shelf, self._keys, self._parts = pack, shelf, keys, parts
-
-    @classmethod
-    def joined(cls, parts: Sequence[ColumnCells]) -> ColumnCells:
-        """The cells of one column as several encoders have them."""
-        whole = np.logical_and.reduce([part.places >= 0 for part in parts])
-        return cls(np.where(whole, parts[0].places, -1), None, parts=parts)
-
-    def rows(self, rows: np.ndarray) -> list[Prepared | None]:
-        """The cells of these rows; None where missing."""
-        if self._parts:
-            each = zip(self.places[rows].tolist(), *(part.rows(rows) for part in self._parts))
-            return [None if place < 0 else sides.together(cells) for place, *cells in each]
-        return [None if p < 0 else self._cell(p) for p in self.places[rows].tolist()]
-
-    def _cell(self, place: int) -> Prepared:
-        if self._pack is not None:
-            return self._pack.get(place)
-        assert self._shelf is not None
-        return self._shelf.get(self._keys[place])
-
-    def packs(self) -> set[str]:
-        """The names of the packs on the shelf that hold these cells."""
-        return self._shelf.packs(self._keys) if self._shelf else set()
-
-    def shelved(self, encoder: Encoder) -> dict[str, set[str]]:
-        """Shelf -> the names of its packs that hold these cells, as this encoder has prepared them."""
-        found: dict[str, set[str]] = {}
-        for cells, part in zip(self._parts or [self], encoder.parts or [encoder]):
-            if part.stored:
-                found.setdefault(fingerprint(part.modality, part), set()).update(cells.packs())
-        return found
-
-    def marks(self) -> np.ndarray | None:
-        """(rows,) uint64: a hash of the content of each row, 0 where missing; None for cells that have no content of their
-        own on a shelf."""
-        if self._parts:
-            return next((marks for part in self._parts if (marks := part.marks()) is not None), None)
-        if not self._keys:
-            return None
-        distinct = np.frombuffer(b"".join(key[:8] for key in self._keys), np.uint64)
-        return np.where(self.places < 0, np.uint64(0), distinct[np.maximum(self.places, 0)])
-
-    def digest(self) -> str:
-        """A hash of the content of every row, for telling whether the data of a run have changed."""
-        mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)
-        for key in self._keys:
-            mark.update(key)
-        for part in self._parts:
-            mark.update(part.digest().encode())
-        for values, offsets in self._pack.fields.values() if self._pack else ():
-            mark.update(values.tobytes())
-            mark.update(offsets.tobytes())
-        return mark.hexdigest()
 
 
 @dataclass
@@ -124,14 +57,16 @@ class Dataset:
 
 
 @dataclass
-class Reading:
-    """The cells of a column one after the other, read when asked for, each time anew; None where missing or bad."""
+class Reading(Described):
+    """The cells of a column one after the other, read when asked for, each time anew; None where missing or bad. What a
+    describer makes of them is kept: what they are encoded from afterwards."""
 
     table: Table
     column: str
     kind: str
     rows: Sequence[int] | None = None
     options: Options = field(default_factory=dict)
+    store: Store | None = None
 
     def __iter__(self) -> Iterator[Cell]:
         part, values = modality(self.kind), self.table.column(self.column)
@@ -142,12 +77,25 @@ class Reading:
             except MediaError:
                 yield None
 
+    def described(self, describer: Describer) -> Iterator[np.ndarray | None]:
+        rows = np.arange(len(self.table)) if self.rows is None else np.asarray(self.rows, dtype=np.int64)
+        source = _Source(self.table.take(rows), self.column, describer, self.options)
+        cells = _prepare_stored(source, self.store or Store(), Ledger(), Progress(quiet=True))
+        for row in range(len(rows)):
+            (found,) = cells.rows(np.array([row]))
+            yield None if found is None else found[describer.name]
+
 
 def read_cells(
-    table: Table, column: str, kind: str, rows: Sequence[int] | None = None, options: Options = {}
+    table: Table,
+    column: str,
+    kind: str,
+    rows: Sequence[int] | None = None,
+    options: Options = {},
+    store: Store | None = None,
 ) -> Reading:
-    """The cells of a column, or of some rows of it."""
-    return Reading(table, column, kind, rows, options)
+    """The cells of a column, or of some rows of it. `store`: where what is described of them is kept, if not in the cache."""
+    return Reading(table, column, kind, rows, options, store)
 
 
 def read_labels(table: Table, column: str, kind: str, ledger: Ledger, options: Options = {}) -> list[Cell]:
@@ -162,12 +110,6 @@ def read_labels(table: Table, column: str, kind: str, ledger: Ledger, options: O
             cells.append(None)
     ledger.filled[column] = sum(c is not None for c in cells) + sum(b.column == column for b in ledger.bad)
     return cells
-
-
-def fingerprint(kind: str, encoder: Encoder) -> str:
-    """The name of the shelf that holds cells of this modality prepared this way."""
-    text = json.dumps([kind, encoder.preparation, encoder.reading], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def prepare(
@@ -185,7 +127,9 @@ def prepare(
     for column, encoder in encoders.items():
         found = []
         for part in encoder.parts or [encoder]:
-            work, own = _prepare_stored if part.stored else _prepare_plain, Ledger()
+            work, own = _prepare_plain, Ledger()
+            if part.stored:
+                work = _prepare_stored if part.finish is None else _prepare_described
             found.append(work(_Source(table, column, part, options.get(column, {})), store, own, progress))
             _enter(own, ledger)
         columns[column] = ColumnCells.joined(found) if encoder.parts else found[0]
@@ -209,9 +153,14 @@ def _enter(own: Ledger, ledger: Ledger) -> None:
 class _Source:
     """One column: where its values come from, and how a cell of it is loaded and read."""
 
-    def __init__(self, table: Table, column: str, encoder: Encoder, options: Options) -> None:
+    def __init__(self, table: Table, column: str, encoder: Encoder | Describer, options: Options) -> None:
         self.column, self.encoder, self.values = column, encoder, table.column(column)
         self._folder, self._options, self._part = Path(table.folder), options, modality(encoder.modality)
+        self._table = table
+
+    def by(self, describer: Describer) -> _Source:
+        """The same column, described."""
+        return _Source(self._table, self.column, describer, self._options)
 
     def load(self, row: int) -> Any:
         return self._part.load(self.values[row], self._folder, **self._options)
@@ -287,6 +236,20 @@ def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Pro
         f" in {time.perf_counter() - began:.1f} s"
     )
     return ColumnCells(places, None, shelf, list(keys))
+
+
+def _prepare_described(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
+    """Cells that are described first, each decoded once, and finished by what was learned of them."""
+    encoder: Any = source.encoder
+    cells = _prepare_stored(source.by(encoder.describer), store, ledger, progress)
+    described, keys = store.shelf(fingerprint(encoder.modality, encoder.describer)), cells.keys
+    shelf = store.shelf(fingerprint(encoder.modality, encoder))
+    fresh = [key for key in keys if key not in shelf]
+    with _workers() as pool:
+        for start in range(0, len(fresh), PACK_CELLS):
+            some = fresh[start : start + PACK_CELLS]
+            shelf.add(some, list(pool.map(lambda key: encoder.finish(described.get(key)), some)))
+    return ColumnCells(cells.places, None, shelf, keys)
 
 
 @contextmanager

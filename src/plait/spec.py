@@ -133,11 +133,11 @@ class Table(Mapping[str, str]):
         return options
 
     def build(self, spec: Spec, *, outside: Outside | None = None, **runtime: Any) -> Any:
-        """The object of a completed spec. `runtime` arguments are passed where the constructor has them. `outside`: of which
-        others; None is what holds for the part that this one is built for, and nothing where it is for none."""
+        """The object of a completed spec. `runtime` arguments are passed where the constructor has them. Without `outside` it is
+        of the table, and may import what the part may that it is built for: nothing where it is for none."""
         options = self._options(spec)
         name, allowed = options.pop("name"), _OUTSIDE.get() if outside is None else outside
-        cls = self.load(name, outside=allowed)
+        cls = self.load(name, outside=outside or False)
         known = _options(cls.__init__)
         for key in options:
             if key not in known:

@@ -120,9 +120,12 @@ class Bench:
         rows = np.flatnonzero(self.parts[place] == 0).tolist()
         began = time.perf_counter()
         with suppress(Exception):  # from two cells, so that libraries are loaded; what breaks breaks again
-            ENCODERS.complete(part, read_cells(self.table, column, kind, rows[:2], options[column]))
+            ENCODERS.complete(
+                part, read_cells(self.table, column, kind, rows[:2], options[column], Store(root / "first"))
+            )
         loaded = time.perf_counter()
-        spec = ENCODERS.complete(part, read_cells(self.table, column, kind, rows, options[column]))
+        apart = None if self.cached else Store(root / "facts")  # so that preparing is timed from nothing
+        spec = ENCODERS.complete(part, read_cells(self.table, column, kind, rows, options[column], apart))
         learned = time.perf_counter()
         with torch.random.fork_rng():
             encoder = ENCODERS.build(spec, outside=True)

@@ -57,7 +57,7 @@ class Union(Encoder, ABC):
         if isinstance(parts, str) or len(parts) < 2:
             raise PlaitError(f"A union takes a list of at least two encoders; found {parts!r}.")
         for part in parts:
-            reads = ENCODERS.load(ENCODERS.normal(part)["name"], outside=True).modality
+            reads = ENCODERS.load(ENCODERS.normal(part)["name"]).modality
             if reads != cls.modality:
                 raise PlaitError(f"A union of {cls.modality} takes encoders of {cls.modality}; {part!r} reads {reads}.")
         again = list(cells) if iter(cells) is cells else cells  # each part goes through them
