@@ -15,7 +15,8 @@ from plait.nn.speaker import BANDS, FRAMES
 from plait.optional import need
 from plait.types import Clip, Wave
 
-TEXTS = 32  # windows of text that go through a network at once
+TEXTS, LEAST_TEXTS = 64, 8  # windows of text that go through a network at once: as many as have
+TOKENS = 4096  # tokens together, at most TEXTS and at least LEAST_TEXTS
 STEP = 4  # their lengths are rounded up to multiples of this
 FILLED = 32  # tokens in a batch below which matrix products round otherwise: smaller batches are filled up
 PICTURES = 4  # at once: more do not fit in a core's cache
@@ -105,8 +106,9 @@ class Texts:
                 size = self.length if whole else min(self.length, -(-len(ids) // self._step) * self._step)
                 groups.setdefault(size, []).append((i, place, ids))
         for size, found in sorted(groups.items()):
-            for start in range(0, len(found), TEXTS):
-                rows = found[start : start + TEXTS]
+            most = max(LEAST_TEXTS, min(TEXTS, TOKENS // size))
+            for start in range(0, len(found), most):
+                rows = found[start : start + most]
                 batch = torch.full((max(len(rows), -(-FILLED // size)), size), self._fill or 0)
                 mask = torch.zeros_like(batch)
                 for b in range(len(batch)):
