@@ -1,5 +1,5 @@
 # make demo   the main job on real data          make test   everything, as CI runs it
-# make quick  unit tests, five minutes           make lint   ruff and mypy      make bench  the loop against bare PyTorch
+# make quick  unit tests, five minutes           make lint   ruff and mypy      make bench  plait beside bare PyTorch and others
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
@@ -23,6 +23,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/side_by_side.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix src tests benchmarks

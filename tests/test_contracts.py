@@ -35,6 +35,7 @@ from plait.modalities.base import Modality
 from plait.nn import rows
 from plait.objectives import OBJECTIVES
 from plait.objectives.base import Objective
+from plait.presets import CLASSIC, FIXED
 from plait.spec import dumps, loads
 from plait.types import Inputs, Pass, Prepared, Tokens
 from tests import tiny
@@ -216,9 +217,14 @@ def tiny_weights(kind: str) -> str:
 def spec_of(name: str) -> dict[str, Any]:
     """An encoder that learns its features is asked for a width; one of fixed features has its own; a pretrained one is given
     weights."""
-    known = inspect.signature(ENCODERS.load(name).__init__).parameters
+    known, kind = inspect.signature(ENCODERS.load(name).__init__).parameters, ENCODERS.load(name).modality
     if "sha256" in known:
-        return {"name": name, "weights": tiny_weights(ENCODERS.load(name).modality)}
+        return {"name": name, "weights": tiny_weights(kind)}
+    if "parts" in known:  # one with nothing to train, and one from scratch
+        fixed = {**CLASSIC, **FIXED}[kind]
+        return {"name": name, "width": WIDTH, "parts": [fixed, ENCODER_OF[kind]]}
+    if "path" in known:
+        return {"name": name, "path": f"tests.nets:{kind.title()}", "arguments": {"width": WIDTH}}
     return {"name": name, "width": WIDTH} if "width" in known else {"name": name}
 
 
@@ -230,13 +236,13 @@ def completed(name: str) -> dict[str, Any]:
 @cache
 def prepared(name: str) -> list[Prepared | None]:
     cells = cells_of(ENCODERS.load(name).modality)
-    ready = iter(ENCODERS.build(completed(name)).prepare([c for c in cells if c is not None]))
+    ready = iter(ENCODERS.build(completed(name), outside=True).prepare([c for c in cells if c is not None]))
     return [None if c is None else next(ready) for c in cells]
 
 
 def encoder_of(name: str) -> Encoder:
     """A new encoder in eval mode, whose batch statistics are not those of a new one."""
-    encoder: Encoder = ENCODERS.build(completed(name))
+    encoder: Encoder = ENCODERS.build(completed(name), outside=True)
     encoder.train()(encoder.collate(prepared(name)))
     return encoder.eval()
 
@@ -321,7 +327,7 @@ def test_missing_cells_touch_no_batch_statistic(name: str) -> None:
     cells, state = prepared(name), encoder_of(name).state_dict()
     found = []
     for batch in (cells, [c for c in cells if c is not None]):
-        encoder: Encoder = ENCODERS.build(completed(name))
+        encoder: Encoder = ENCODERS.build(completed(name), outside=True)
         encoder.load_state_dict(state)
         encoder.train()(encoder.collate(batch))
         found.append(encoder.state_dict())
@@ -350,7 +356,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
 
 @every_encoder
 def test_preparing_is_pure(name: str) -> None:
-    encoder, other = ENCODERS.build(completed(name)), encoder_of(name)
+    encoder, other = ENCODERS.build(completed(name), outside=True), encoder_of(name)
     cells = [c for c in cells_of(encoder.modality) if c is not None]
 
     def mark(ready: list[Prepared]) -> list[Any]:
@@ -379,7 +385,7 @@ def test_a_spec_goes_through_json_and_builds_the_same_encoder(name: str) -> None
     encoder = encoder_of(name)
     text = dumps(completed(name))
     assert dumps(loads(text)) == text
-    twin: Encoder = ENCODERS.build(loads(text))
+    twin: Encoder = ENCODERS.build(loads(text), outside=True)
     twin.load_state_dict(encoder.state_dict())
     twin.eval()
     assert json.loads(json.dumps(encoder.preparation)) == encoder.preparation == twin.preparation
@@ -391,7 +397,7 @@ def test_a_spec_goes_through_json_and_builds_the_same_encoder(name: str) -> None
 @every_encoder
 def test_an_encoder_learns_from_columns_with_nothing_in_them(name: str) -> None:
     for cells in ([], [None, None]):
-        encoder = ENCODERS.build(ENCODERS.complete(spec_of(name), cells)).eval()
+        encoder = ENCODERS.build(ENCODERS.complete(spec_of(name), cells), outside=True).eval()
         some = [c for c in cells_of(encoder.modality) if c is not None]
         assert encoder(encoder.collate(encoder.prepare(some))).x.isfinite().all()
 

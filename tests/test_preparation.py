@@ -314,7 +314,7 @@ def test_cells_are_read_when_asked_for(colours: Callable[[int], Table], tmp_path
     table = colours(9)
     opened = []
     try:
-        cells = read_cells(table, "picture", "image", [7, 2])
+        cells = iter(read_cells(table, "picture", "image", [7, 2]))
         assert opened == [] and next(cells)[0, 0].tolist() == colour(7) and len(opened) == 1
         assert next(cells)[0, 0].tolist() == colour(2) and len(opened) == 2
     finally:

@@ -43,7 +43,12 @@ def tokenizer(folder: Path, *, begin: str, end: str, pad: str, kinds: tuple[str,
     inner.post_processor = processors.TemplateProcessing(
         single=" ".join(filter(None, (begin, "$A", end))), special_tokens=around
     )
-    names = {"unk_token": "<unk>", "pad_token": pad, **({"bos_token": begin} if begin else {}), "eos_token": end}
+    names = {
+        "unk_token": "<unk>",
+        "pad_token": pad,
+        **({"bos_token": begin} if begin else {}),
+        "eos_token": end or None,
+    }
     made = PreTrainedTokenizerFast(tokenizer_object=inner, **names, **options)
     made.save_pretrained(folder)
     return made
@@ -131,6 +136,26 @@ def mpnet(folder: Path) -> Path:
 
 def camembert(folder: Path) -> Path:
     return roberta(folder, family="Camembert")
+
+
+def _writer(folder: Path, family: str, **options: Any) -> Path:
+    """A network that writes, whose tokenizer begins each text with a token of its own."""
+    import transformers
+
+    words = tokenizer(folder, begin="<s>", end="", pad="<pad>", kinds=("<pad>", "<s>", "</s>", "<unk>"))
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(words), bos_token_id=1, eos_token_id=2, pad_token_id=0, **options
+    )
+    _save(folder, f"{family}Model", config)
+    return folder
+
+
+def gpt2(folder: Path) -> Path:
+    return _writer(folder, "GPT2", n_embd=16, n_layer=2, n_head=2, n_positions=24)
+
+
+def llama(folder: Path) -> Path:
+    return _writer(folder, "Llama", max_position_embeddings=24, **SMALL)
 
 
 def _picture(folder: Path, name: str, **options: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import threading
 import time
@@ -18,14 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.columncells import ColumnCells, fingerprint
 from plait.data.ledger import Ledger
 from plait.data.store import Pack, Shelf, Store
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.errors import MediaError
 from plait.modalities import modality
+from plait.nn.fixed import Described, Describer
 from plait.progress import Bar, Progress
 from plait.types import Batch, Cell, Note, Prepared
+
+__all__ = ["ColumnCells", "Dataset", "fingerprint", "prepare", "read_cells", "read_labels"]
 
 Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's load
 
@@ -34,48 +37,6 @@ HELD_BYTES = 64 * 2**20  # of cells that a worker has read and not yet prepared
 PLAIN = 16_384  # plain cells prepared at once
 REMEMBERED = 100_000  # texts of a column that are loaded once only
 PACK_CELLS, PACK_BYTES, PACK_SECONDS = 4096, 64 * 2**20, 10.0  # a killed preparation loses at most this much
-
-
-class ColumnCells:
-    """The prepared cells of one column, by row. Cells live in a pack in memory, or memory-mapped on a shelf."""
-
-    def __init__(
-        self, places: np.ndarray, pack: Pack | None, shelf: Shelf | None = None, keys: Sequence[bytes] = ()
-    ) -> None:
-        self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
-        self._pack, self._shelf, self._keys = pack, shelf, keys
-
-    def rows(self, rows: np.ndarray) -> list[Prepared | None]:
-        """The cells of these rows; None where missing."""
-        return [None if p < 0 else self._cell(p) for p in self.places[rows].tolist()]
-
-    def _cell(self, place: int) -> Prepared:
-        if self._pack is not None:
-            return self._pack.get(place)
-        assert self._shelf is not None
-        return self._shelf.get(self._keys[place])
-
-    def packs(self) -> set[str]:
-        """The names of the packs on the shelf that hold these cells."""
-        return self._shelf.packs(self._keys) if self._shelf else set()
-
-    def marks(self) -> np.ndarray | None:
-        """(rows,) uint64: a hash of the content of each row, 0 where missing; None for cells that have no content of their
-        own on a shelf."""
-        if not self._keys:
-            return None
-        distinct = np.frombuffer(b"".join(key[:8] for key in self._keys), np.uint64)
-        return np.where(self.places < 0, np.uint64(0), distinct[np.maximum(self.places, 0)])
-
-    def digest(self) -> str:
-        """A hash of the content of every row, for telling whether the data of a run have changed."""
-        mark = hashlib.blake2b(self.places.tobytes(), digest_size=16)
-        for key in self._keys:
-            mark.update(key)
-        for values, offsets in self._pack.fields.values() if self._pack else ():
-            mark.update(values.tobytes())
-            mark.update(offsets.tobytes())
-        return mark.hexdigest()
 
 
 @dataclass
@@ -96,17 +57,46 @@ class Dataset:
         }
 
 
+@dataclass
+class Reading(Described):
+    """The cells of a column one after the other, read when asked for, each time anew; None where missing or bad. What a
+    describer makes of them is kept: what they are encoded from afterwards."""
+
+    table: Table
+    column: str
+    kind: str
+    rows: Sequence[int] | None = None
+    options: Options = field(default_factory=dict)
+    store: Store | None = None
+
+    def __iter__(self) -> Iterator[Cell]:
+        part, values = modality(self.kind), self.table.column(self.column)
+        for row in range(len(values)) if self.rows is None else self.rows:
+            try:
+                raw = part.load(values[row], self.table.folder, **self.options)
+                yield None if raw is None else part.read(raw)
+            except MediaError:
+                yield None
+
+    def described(self, describer: Describer) -> Iterator[np.ndarray | None]:
+        rows = np.arange(len(self.table)) if self.rows is None else np.asarray(self.rows, dtype=np.int64)
+        source = _Source(self.table.take(rows), self.column, describer, self.options)
+        cells = _prepare_stored(source, self.store or Store(), Ledger(), Progress(quiet=True))
+        for row in range(len(rows)):
+            (found,) = cells.rows(np.array([row]))
+            yield None if found is None else found[describer.name]
+
+
 def read_cells(
-    table: Table, column: str, kind: str, rows: Sequence[int] | None = None, options: Options = {}
-) -> Iterator[Cell]:
-    """The cells of a column one after the other, read when asked for; None where missing or bad."""
-    part, values = modality(kind), table.column(column)
-    for row in range(len(values)) if rows is None else rows:
-        try:
-            raw = part.load(values[row], table.folder, **options)
-            yield None if raw is None else part.read(raw)
-        except MediaError:
-            yield None
+    table: Table,
+    column: str,
+    kind: str,
+    rows: Sequence[int] | None = None,
+    options: Options = {},
+    store: Store | None = None,
+) -> Reading:
+    """The cells of a column, or of some rows of it. `store`: where what is described of them is kept, if not in the cache."""
+    return Reading(table, column, kind, rows, options, store)
 
 
 def read_labels(table: Table, column: str, kind: str, ledger: Ledger, options: Options = {}) -> list[Cell]:
@@ -123,12 +113,6 @@ def read_labels(table: Table, column: str, kind: str, ledger: Ledger, options: O
     return cells
 
 
-def fingerprint(kind: str, encoder: Encoder) -> str:
-    """The name of the shelf that holds cells of this modality prepared this way."""
-    text = json.dumps([kind, encoder.preparation, encoder.reading], sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
 def prepare(
     table: Table,
     encoders: Mapping[str, Encoder],
@@ -142,22 +126,42 @@ def prepare(
     column, how its cells are loaded."""
     columns = {}
     for column, encoder in encoders.items():
-        work = _prepare_stored if encoder.stored else _prepare_plain
-        columns[column] = work(_Source(table, column, encoder, options.get(column, {})), store, ledger, progress)
+        found = []
+        for part in encoder.parts or [encoder]:
+            work, own = _prepare_plain, Ledger()
+            if part.stored:
+                work = _prepare_stored if part.finish is None else _prepare_described
+            found.append(work(_Source(table, column, part, options.get(column, {})), store, own, progress))
+            _enter(own, ledger)
+        columns[column] = ColumnCells.joined(found) if encoder.parts else found[0]
     used: dict[str, set[str]] = {}
     for column, encoder in encoders.items():
-        if encoder.stored:
-            used.setdefault(fingerprint(encoder.modality, encoder), set()).update(columns[column].packs())
+        for shelf, packs in columns[column].shelved(encoder).items():
+            used.setdefault(shelf, set()).update(packs)
     store.trim(keep=used)
     return columns
+
+
+def _enter(own: Ledger, ledger: Ledger) -> None:
+    """What was met while one encoder prepared a column, but for what another one of it has met already."""
+    bad = {(b.row, b.column) for b in ledger.bad}
+    ledger.bad += [b for b in own.bad if (b.row, b.column) not in bad]
+    odd = set(ledger.odd)
+    ledger.odd += [b for b in own.odd if b not in odd]
+    ledger.filled.update(own.filled)
 
 
 class _Source:
     """One column: where its values come from, and how a cell of it is loaded and read."""
 
-    def __init__(self, table: Table, column: str, encoder: Encoder, options: Options) -> None:
+    def __init__(self, table: Table, column: str, encoder: Encoder | Describer, options: Options) -> None:
         self.column, self.encoder, self.values = column, encoder, table.column(column)
         self._folder, self._options, self._part = Path(table.folder), options, modality(encoder.modality)
+        self._table = table
+
+    def by(self, describer: Describer) -> _Source:
+        """The same column, described."""
+        return _Source(self._table, self.column, describer, self._options)
 
     def load(self, row: int) -> Any:
         return self._part.load(self.values[row], self._folder, **self._options)
@@ -262,6 +266,20 @@ def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Pro
         f" in {time.perf_counter() - began:.1f} s"
     )
     return ColumnCells(places, None, shelf, list(keys))
+
+
+def _prepare_described(source: _Source, store: Store, ledger: Ledger, progress: Progress) -> ColumnCells:
+    """Cells that are described first, each decoded once, and finished by what was learned of them."""
+    encoder: Any = source.encoder
+    cells = _prepare_stored(source.by(encoder.describer), store, ledger, progress)
+    described, keys = store.shelf(fingerprint(encoder.modality, encoder.describer)), cells.keys
+    shelf = store.shelf(fingerprint(encoder.modality, encoder))
+    fresh = [key for key in keys if key not in shelf]
+    with _workers() as pool:
+        for start in range(0, len(fresh), PACK_CELLS):
+            some = fresh[start : start + PACK_CELLS]
+            shelf.add(some, list(pool.map(lambda key: encoder.finish(described.get(key)), some)))
+    return ColumnCells(cells.places, None, shelf, keys)
 
 
 @contextmanager

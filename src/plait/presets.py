@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
+from typing import Any
+
+from torch import nn
 
 from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import unknown
+from plait.nn import foreign
 from plait.spec import Spec
 from plait.weights.catalogue import BEST, CATALOGUE, canonical
 from plait.weights.find import find
@@ -81,9 +85,28 @@ def _one(kind: str, preset: str, fixed: bool) -> tuple[Spec, list[str]]:
     return DEFAULTS[kind], []
 
 
-def named(part: Spec, kind: str) -> Spec:
-    """A spec, where `part` may also be the name of weights: of the catalogue, OWNER/NAME, or a folder."""
-    if not isinstance(part, str) or part in ENCODERS or ":" in part or kind not in WEIGHTS:
-        return part
-    weights = canonical(part) or "/" in part or part.startswith((".", "~"))
-    return {"name": f"{kind}_pretrained", "weights": part} if weights else part
+def named(part: Any, kind: str) -> Spec:
+    """A spec, where `part` may also be the name of weights (of the catalogue, OWNER/NAME, or a folder); an encoder without its
+    modality, "tfidf"; several of these, in a list or "tfidf+pretrained"; a module of torch."""
+    if isinstance(part, nn.Module):
+        return {"name": f"{kind}_module", **foreign.told(part)}
+    if isinstance(part, (list, tuple)):
+        return {"name": f"{kind}_union", "parts": [named(p, kind) for p in part]}
+    options = dict(part) if isinstance(part, Mapping) else {"name": part}
+    name, parts = options.get("name"), options.get("parts")
+    if parts is not None:
+        each = parts.strip("[]").split(",") if isinstance(parts, str) else parts
+        options["parts"] = [named(p, kind) for p in each]
+    if isinstance(module := options.get("module"), nn.Module):
+        options.update(foreign.told(module))
+        del options["module"]
+    if not isinstance(name, str) or name in ENCODERS or ":" in name:
+        return options if isinstance(part, Mapping) else part
+    if (own := f"{kind}_{name}") in ENCODERS:
+        return {**options, "name": own}
+    if kind in WEIGHTS and (canonical(name) or "/" in name or name.startswith((".", "~"))):
+        return {**options, "name": f"{kind}_pretrained", "weights": name}
+    pieces = name.split("+")
+    if len(pieces) > 1 and len(options) == 1:
+        return {"name": f"{kind}_union", "parts": [named(p, kind) for p in pieces]}
+    return part

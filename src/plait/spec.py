@@ -12,6 +12,8 @@ import hashlib
 import inspect
 import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,44 @@ if TYPE_CHECKING:
     import numpy as np
 
 Spec = Any  # a name, or {"name": ..., **options}
+Outside = bool | Collection[str]  # which "their_package.module:Class" may be imported: all, none, or those listed
+
+_OUTSIDE: ContextVar[Outside] = ContextVar("outside", default=False)  # for what is being built
+
+
+@contextmanager
+def _allowing(outside: Outside) -> Iterator[None]:
+    mark = _OUTSIDE.set(outside)
+    try:
+        yield
+    finally:
+        _OUTSIDE.reset(mark)
+
+
+def _allowed(path: str, outside: Outside) -> bool:
+    return outside if isinstance(outside, bool) else path in outside
+
+
+def imported(path: str) -> Any:
+    """The class "their_package.module:Class" of others, for a part that is being built. Raises PlaitError where whoever
+    builds it did not allow that: importing it runs its code."""
+    if not isinstance(path, str) or ":" not in path:
+        raise PlaitError(f"{path!r} names no class; expected 'their_package.module:Class'.")
+    if not _allowed(path, _OUTSIDE.get()):
+        raise PlaitError(
+            f"it uses {path!r}, which is not of plait: importing it runs its code. If you trust that code, say so: "
+            f"plait.load(folder, outside=[{path!r}])."
+        )
+    module, _, attribute = path.partition(":")
+    try:
+        found = import_module(module)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise PlaitError(
+            f"{path!r} cannot be imported: {error}. Its class has to stand in a module by itself."
+        ) from error
+    return found
 
 
 class Table(Mapping[str, str]):
@@ -39,10 +79,9 @@ class Table(Mapping[str, str]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def load(self, name: str, *, outside: bool | Collection[str] = False) -> Any:
+    def load(self, name: str, *, outside: Outside = False) -> Any:
         """The class called `name`; with `outside`, also "their_package.module:Class": any, or those listed."""
-        allowed = outside if isinstance(outside, bool) else name in outside
-        target = name if allowed and ":" in name else self._entries.get(name)
+        target = name if ":" in name and _allowed(name, outside) else self._entries.get(name)
         if target is None:
             raise unknown(self.kind, name, self)
         module, _, attribute = target.partition(":")
@@ -69,7 +108,8 @@ class Table(Mapping[str, str]):
         how = {k: v for k, v in options.items() if k in _options(cls.learn)}
         rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
         try:
-            learned = cls.learn(*cells, **given, **how)
+            with _allowing(True):  # what is completed comes from a person, not from a folder
+                learned = cls.learn(*cells, **given, **how)
             return {**learned, **{k: v for k, v in rest.items() if k not in how or k not in learned}}
         except PlaitError:
             raise
@@ -92,17 +132,19 @@ class Table(Mapping[str, str]):
             raise PlaitError(f"A {self.kind} is given as a name or as {{'name': ..., options}}; found {spec!r}.")
         return options
 
-    def build(self, spec: Spec, *, outside: bool | Collection[str] = False, **runtime: Any) -> Any:
-        """The object of a completed spec. `runtime` arguments are passed where the constructor has them."""
+    def build(self, spec: Spec, *, outside: Outside | None = None, **runtime: Any) -> Any:
+        """The object of a completed spec. `runtime` arguments are passed where the constructor has them. Without `outside` it is
+        of the table, and may import what the part may that it is built for: nothing where it is for none."""
         options = self._options(spec)
-        name = options.pop("name")
-        cls = self.load(name, outside=outside)
+        name, allowed = options.pop("name"), _OUTSIDE.get() if outside is None else outside
+        cls = self.load(name, outside=outside or False)
         known = _options(cls.__init__)
         for key in options:
             if key not in known:
                 raise unknown(f"option of {self.kind} {name!r}:", key, known)
         try:
-            return cls(**{k: v for k, v in runtime.items() if k in known}, **options)
+            with _allowing(allowed):
+                return cls(**{k: v for k, v in runtime.items() if k in known}, **options)
         except PlaitError:
             raise
         except (

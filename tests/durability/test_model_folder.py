@@ -17,10 +17,11 @@ from tests import tiny, toy
 from tests.durability.conftest import ROOT, Forks
 
 import plait
-from plait.encoders import ENCODERS
+from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import ModelFormatError
 from plait.fusion import FUSIONS
 from plait.heads import HEADS
+from plait.presets import CLASSIC, FIXED
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,11 @@ def test_every_kind_of_model_is_data(small: Path, tmp_path: Path, place: int) ->
         if name.endswith("_pretrained"):
             (folder := tmp_path / name).mkdir()
             encoders[column] = {"name": name, "weights": str(TINY[name](folder))}
+        if name.endswith("_union"):
+            kind = name.removesuffix("_union")
+            encoders[column] = {"name": name, "parts": [{**CLASSIC, **FIXED}[kind], DEFAULTS[kind]]}
+        if name.endswith("_module"):
+            encoders[column] = {"name": name, "path": f"tests.nets:{name.removesuffix('_module').title()}"}
     targets = {"kind": "category", "value": "number", "tags": "labels"}
     assert {HEADS.load(h).modality for h in HEADS} == set(targets.values())
     plait.fit(
@@ -76,7 +82,10 @@ def test_every_kind_of_model_is_data(small: Path, tmp_path: Path, place: int) ->
         content = path.read_bytes()
         assert not any(content.startswith(m) for m in MAGIC) and b"PK\x03\x04" not in content, path
         assert not (path.stat().st_mode & 0o111)
-    assert plait.load(tmp_path / "m").inputs.keys() == {c for c in encoders if c != "tags" or place % 2}
+    outside = [e["path"] for e in encoders.values() if "path" in e]
+    assert plait.load(tmp_path / "m", outside=outside).inputs.keys() == {
+        c for c in encoders if c != "tags" or place % 2
+    }
 
 
 @pytest.mark.slow

@@ -120,9 +120,12 @@ class Bench:
         rows = np.flatnonzero(self.parts[place] == 0).tolist()
         began = time.perf_counter()
         with suppress(Exception):  # from two cells, so that libraries are loaded; what breaks breaks again
-            ENCODERS.complete(part, read_cells(self.table, column, kind, rows[:2], options[column]))
+            ENCODERS.complete(
+                part, read_cells(self.table, column, kind, rows[:2], options[column], Store(root / "first"))
+            )
         loaded = time.perf_counter()
-        spec = ENCODERS.complete(part, read_cells(self.table, column, kind, rows, options[column]))
+        apart = None if self.cached else Store(root / "facts")  # so that preparing is timed from nothing
+        spec = ENCODERS.complete(part, read_cells(self.table, column, kind, rows, options[column], apart))
         learned = time.perf_counter()
         with torch.random.fork_rng():
             encoder = ENCODERS.build(spec, outside=True)
@@ -135,14 +138,15 @@ class Bench:
             first = next((r for r, v in enumerate(self.table.column(column)) if v not in (None, "")), 0)
             run(self.table.take(np.array([first])), Store(root / "first"), Ledger())
         load_seconds = loaded - began + time.perf_counter() - learned
-        shelf = fingerprint(encoder.modality, encoder)
-        before = len(store.shelf(shelf)) if encoder.stored else 0
+        shelves = [fingerprint(part.modality, part) for part in encoder.parts or [encoder] if part.stored]
+        before = sum(len(store.shelf(shelf)) for shelf in shelves)
         ledger, start = Ledger(), time.perf_counter()
         cells = run(self.table, store, ledger)
         seconds = time.perf_counter() - start
         ledger.check(max_bad=self.max_bad)
-        count = len(store.shelf(shelf)) if encoder.stored else int(cells.places.max(initial=-1)) + 1
-        held = store.sizes().get(shelf, 0) if encoder.stored else 0
+        plain = int(cells.places.max(initial=-1)) + 1
+        count = sum(len(store.shelf(shelf)) for shelf in shelves) if shelves else plain
+        held = sum(store.sizes().get(shelf, 0) for shelf in shelves)
         return Ready(spec, cells, learned - loaded, load_seconds, seconds, count - before, held)
 
     def spec(self, ready: Mapping[str, Ready], specs: dict[str, Any], place: int) -> dict[str, Any]:

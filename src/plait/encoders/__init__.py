@@ -43,6 +43,16 @@ ENCODERS = Table(
         "category_onehot": "plait.encoders.category_onehot:CategoryOneHot",
         "labels_multihot": "plait.encoders.labels_multihot:LabelsMultiHot",
         "date_features": "plait.encoders.date_features:DateFeatures",
+        "text_union": "plait.encoders.union:TextUnion",
+        "image_union": "plait.encoders.union:ImageUnion",
+        "audio_union": "plait.encoders.union:AudioUnion",
+        "video_union": "plait.encoders.union:VideoUnion",
+        "series_union": "plait.encoders.union:SeriesUnion",
+        "number_union": "plait.encoders.union:NumberUnion",
+        "text_module": "plait.encoders.module:TextModule",
+        "image_module": "plait.encoders.module:ImageModule",
+        "audio_module": "plait.encoders.module:AudioModule",
+        "series_module": "plait.encoders.module:SeriesModule",
     },
 )
 

@@ -26,20 +26,21 @@ class AudioChroma(Encoder):
 
     def __init__(self, *, mean: np.ndarray, scale: np.ndarray, seconds: float = 30.0) -> None:
         super().__init__()
+        self.describer = _describer(seconds)
         sound.check(seconds)
         self.width, self.reading, self.seconds = sound.STATISTICS * CLASSES, {}, seconds
         self.standard = fixed.Standard(mean, scale, self.width)
-        self.preparation = {"kind": "chroma", "version": 1, "seconds": seconds}
+        self.preparation = self.describer.preparation
 
     @classmethod
     def learn(cls, cells: Iterable[Wave | None], *, seconds: float = 30.0, most: int = 256) -> dict[str, Any]:
         """`most`: how many cells, drawn at random, the means and scales are learned from."""
         sound.check(seconds)
-        vectors = fixed.sample(cells, most, make=lambda c: _features(c, seconds))
+        vectors = fixed.described(cells, _describer(seconds), most)
         return fixed.learn_standard(vectors, sound.STATISTICS * CLASSES)
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
-        return [{"features": _features(c, self.seconds)} for c in cells]
+        return self.describer.prepare(cells)  # type: ignore[no-any-return]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return fixed.collate(cells, self.width)
@@ -55,6 +56,12 @@ class AudioChroma(Encoder):
 def _filters() -> np.ndarray:
     """(CLASSES, 1 + FFT / 2): how much each frequency counts for each pitch class."""
     return sound.librosa().filters.chroma(sr=RATE, n_fft=FFT, n_chroma=CLASSES, tuning=0.0)  # type: ignore[no-any-return]
+
+
+def _describer(seconds: float) -> fixed.Describer:
+    """What of a sound is kept: nothing that was learned."""
+    preparation = {"kind": "chroma", "version": 1, "seconds": seconds}
+    return fixed.Describer("audio", preparation, {}, lambda wave: _features(wave, seconds))
 
 
 def _features(wave: Wave, seconds: float) -> np.ndarray:

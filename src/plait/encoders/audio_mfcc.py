@@ -28,10 +28,11 @@ class AudioMfcc(Encoder):
 
     def __init__(self, *, mean: np.ndarray, scale: np.ndarray, coefficients: int = 20, seconds: float = 30.0) -> None:
         super().__init__()
+        self.describer = _describer(coefficients, seconds)
         self.width, self.reading = _size(coefficients, seconds), {}
         self.coefficients, self.seconds = coefficients, seconds
         self.standard = fixed.Standard(mean, scale, self.width)
-        self.preparation = {"kind": "mfcc", "version": 1, "coefficients": coefficients, "seconds": seconds}
+        self.preparation = self.describer.preparation
 
     @classmethod
     def learn(
@@ -39,10 +40,10 @@ class AudioMfcc(Encoder):
     ) -> dict[str, Any]:
         """`most`: how many cells, drawn at random, the means and scales are learned from."""
         size = _size(coefficients, seconds)
-        return fixed.learn_standard(fixed.sample(cells, most, make=lambda c: _features(c, coefficients, seconds)), size)
+        return fixed.learn_standard(fixed.described(cells, _describer(coefficients, seconds), most), size)
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
-        return [{"features": _features(c, self.coefficients, self.seconds)} for c in cells]
+        return self.describer.prepare(cells)  # type: ignore[no-any-return]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return fixed.collate(cells, self.width)
@@ -65,6 +66,12 @@ def _size(coefficients: int, seconds: float) -> int:
 def _filters() -> np.ndarray:
     """(BANDS, 1 + FFT / 2) triangles of the mel scale of Slaney, each of the same area."""
     return sound.librosa().filters.mel(sr=RATE, n_fft=FFT, n_mels=BANDS)  # type: ignore[no-any-return]
+
+
+def _describer(coefficients: int, seconds: float) -> fixed.Describer:
+    """What of a sound is kept: nothing that was learned."""
+    preparation = {"kind": "mfcc", "version": 1, "coefficients": coefficients, "seconds": seconds}
+    return fixed.Describer("audio", preparation, {}, lambda wave: _features(wave, coefficients, seconds))
 
 
 def _features(wave: Wave, coefficients: int, seconds: float) -> np.ndarray:

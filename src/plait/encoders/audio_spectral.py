@@ -29,19 +29,20 @@ class AudioSpectral(Encoder):
 
     def __init__(self, *, mean: np.ndarray, scale: np.ndarray, seconds: float = 30.0) -> None:
         super().__init__()
+        self.describer = _describer(seconds)
         sound.check(seconds)
         self.width, self.reading, self.seconds = SIZE, {}, seconds
         self.standard = fixed.Standard(mean, scale, SIZE)
-        self.preparation = {"kind": "spectral", "version": 1, "seconds": seconds}
+        self.preparation = self.describer.preparation
 
     @classmethod
     def learn(cls, cells: Iterable[Wave | None], *, seconds: float = 30.0, most: int = 256) -> dict[str, Any]:
         """`most`: how many cells, drawn at random, the means and scales are learned from."""
         sound.check(seconds)
-        return fixed.learn_standard(fixed.sample(cells, most, make=lambda c: _features(c, seconds)), SIZE)
+        return fixed.learn_standard(fixed.described(cells, _describer(seconds), most), SIZE)
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
-        return [{"features": _features(c, self.seconds)} for c in cells]
+        return self.describer.prepare(cells)  # type: ignore[no-any-return]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return fixed.collate(cells, self.width)
@@ -51,6 +52,12 @@ class AudioSpectral(Encoder):
 
     def forward(self, inputs: Inputs) -> Tokens:
         return self.standard(inputs)  # type: ignore[no-any-return]
+
+
+def _describer(seconds: float) -> fixed.Describer:
+    """What of a sound is kept: nothing that was learned."""
+    preparation = {"kind": "spectral", "version": 1, "seconds": seconds}
+    return fixed.Describer("audio", preparation, {}, lambda wave: _features(wave, seconds))
 
 
 def _features(wave: Wave, seconds: float) -> np.ndarray:

@@ -19,6 +19,9 @@ class Encoder(nn.Module, ABC):
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
     known: Collection[str] | None = None  # the names it tells apart, where cells are names or sets of them; None: any
     rates: dict[str, float] = {}  # noqa: RUF012  # own parameter -> factor of the learning rate, 1 where not named
+    parts: tuple[Encoder, ...] = ()  # encoders that it is made of, each of which prepares the cells for itself
+    finish: Any = None  # what `describer` makes of a cell -> the prepared cell, where it keeps the two apart
+    describer: Any = None  # what it makes of cells before it has learned anything (nn/fixed.py: Describer)
     starts: tuple[Any, ...] = ()  # its parts whose `begin` is called once before a fit trains it, and never by a load
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens

@@ -38,16 +38,12 @@ class ImageHog(Encoder):
         fit: str = "stretch",
     ) -> None:
         super().__init__()
-        self.width, self.reading = len(components), {"enough": size}
+        self.describer = _describer(size, cell, bins, fit)
+        self.width, self.reading = len(components), self.describer.reading
         self.mean, self.components = mean, components
-        self.describe = _describer(size, cell, bins, fit)
         self.preparation = {
+            **self.describer.preparation,
             "kind": "hog",
-            "version": 1,
-            "size": size,
-            "cell": cell,
-            "bins": bins,
-            "fit": fit,
             "mean": array_digest(mean),
             "components": array_digest(components),
         }
@@ -68,13 +64,16 @@ class ImageHog(Encoder):
         """At most `width` principal components of a sample of 4096 pictures."""
         if width < 1:
             raise PlaitError(f"width is {width}; expected at least 1.")
-        describe = _describer(size, cell, bins, fit)
-        found = fixed.sample(cells, PICTURES, seed, make=describe)
-        length = len(describe(np.zeros((1, 1, 3), np.uint8)))
+        describer = _describer(size, cell, bins, fit)
+        found = fixed.described(cells, describer, PICTURES, seed)
+        length = len(describer.make(np.zeros((1, 1, 3), np.uint8)))
         return fixed.learn_pca(np.array(found, np.float32).reshape(-1, length), width, whiten=whiten)
 
     def prepare(self, cells: Sequence[np.ndarray]) -> list[Prepared]:
-        return [{"features": fixed.project(self.describe(c), self.mean, self.components)} for c in cells]
+        return [self.finish(found) for found in self.describer.prepare(cells)]
+
+    def finish(self, found: Prepared) -> Prepared:
+        return {"features": fixed.project(found["features"], self.mean, self.components)}
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return fixed.collate(cells, self.width)
@@ -86,15 +85,17 @@ class ImageHog(Encoder):
         return fixed.tokens(inputs)
 
 
-def _describer(size: int, cell: int, bins: int, fit: str) -> partial[np.ndarray]:
-    """picture -> its histograms. Raises PlaitError for sizes that leave no block."""
+def _describer(size: int, cell: int, bins: int, fit: str) -> fixed.Describer:
+    """A picture -> its histograms. Raises PlaitError for sizes that leave no block."""
     if min(cell, bins) < 1 or size < 2 * cell or fit not in FITS:
         raise PlaitError(
             f"size {size}, cell {cell}, bins {bins}, fit {fit!r}: expected at least two cells a side, one bin, "
             f"and one of {FITS}."
         )
     pictures = Pictures(size=size, fit=fit, crop=0, flip=0, rotate=0, colour=0)
-    return partial(_describe, pictures=pictures, cell=cell, bins=bins)
+    preparation = {"kind": "gradients", "version": 1, "size": size, "cell": cell, "bins": bins, "fit": fit}
+    make = partial(_describe, pictures=pictures, cell=cell, bins=bins)
+    return fixed.Describer("image", preparation, {"enough": size}, make)
 
 
 def _describe(picture: np.ndarray, *, pictures: Pictures, cell: int, bins: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,8 +44,9 @@ class ImageSift(Encoder):
         super().__init__()
         _check(size, encode)
         arrays = {"axes": axes, "weights": weights, "means": means, "variances": variances}
-        self.width, self.reading = len(components), {"enough": size}
-        self.mean, self.components, self.size, self.dense = mean, components, size, dense
+        self.describer = _describer(size, dense)
+        self.width, self.reading = len(components), self.describer.reading
+        self.mean, self.components = mean, components
         self.encode, self.arrays = encode, arrays
         digests = {k: array_digest(v) for k, v in {**arrays, "components": components, "mean": mean}.items()}
         self.preparation = {
@@ -76,8 +76,8 @@ class ImageSift(Encoder):
         k = ENCODES[encode] if k is None else k
         if min(width, k) < 1:
             raise PlaitError(f"width is {width} and k is {k}; expected at least 1.")
-        pictures = fixed.sample(cells, PICTURES, seed, make=partial(sift.shrink, size=size))
-        described = [d for d in (sift.describe(p, dense=dense) for p in pictures) if len(d)]
+        found = fixed.described(cells, _describer(size, dense), PICTURES, seed)
+        described = [d for d in map(_real, found) if len(d)]
         every = np.concatenate([np.zeros((0, sift.SIZE), np.uint8), *described])
         chosen = np.sort(np.random.default_rng(seed).permutation(len(every))[:DESCRIPTORS])
         some = sift.rooted(every[chosen])
@@ -93,13 +93,13 @@ class ImageSift(Encoder):
         return {**arrays, **fixed.learn_pca(np.array(gathered).reshape(-1, size_of), width)}
 
     def prepare(self, cells: Sequence[np.ndarray]) -> list[Prepared]:
-        return [{"features": self._features(c)} for c in cells]
+        return [self.finish(found) for found in self.describer.prepare(cells)]
 
-    def _features(self, picture: np.ndarray) -> np.ndarray:
-        found = sift.describe(sift.shrink(picture, self.size), dense=self.dense)
-        if not len(found):
-            return np.zeros(self.width, np.float32)
-        return fixed.project(_gather(found, self.encode, self.arrays), self.mean, self.components)
+    def finish(self, found: Prepared) -> Prepared:
+        real = _real(found["features"])
+        if not len(real):
+            return {"features": np.zeros(self.width, np.float32)}
+        return {"features": fixed.project(_gather(real, self.encode, self.arrays), self.mean, self.components)}
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return fixed.collate(cells, self.width)
@@ -114,6 +114,22 @@ class ImageSift(Encoder):
 def _check(size: int, encode: str) -> None:
     if size < 1 or encode not in ENCODES:
         raise PlaitError(f"size {size}, encode {encode!r}: expected at least 1, and one of {tuple(ENCODES)}.")
+
+
+def _describer(size: int, dense: bool) -> fixed.Describer:
+    """A picture -> its descriptors uint8 (n, 128), one of zeros where there is none."""
+
+    def make(picture: np.ndarray) -> np.ndarray:
+        found = sift.describe(sift.shrink(picture, size), dense=dense)
+        return found if len(found) else np.zeros((1, sift.SIZE), np.uint8)
+
+    preparation = {"kind": "descriptors", "version": 1, "size": size, "dense": dense}
+    return fixed.Describer("image", preparation, {"enough": size}, make)
+
+
+def _real(descriptors: np.ndarray) -> np.ndarray:
+    """Those that were found."""
+    return descriptors[descriptors.any(1)]
 
 
 def _turned(x: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray:

@@ -43,16 +43,16 @@ class VideoFlow(Encoder):
             raise PlaitError(f"frames is {frames!r}, expected 2 to 1024: motion lies between two.")
         self.width = SIZE
         self.standard = fixed.Standard(mean, scale, SIZE)
-        self.reading = {"frames": frames, "enough": LONG, "sound": False}
-        self.preparation = {"kind": "flow", "version": 1}
+        self.describer = _describer(frames)
+        self.reading, self.preparation = self.describer.reading, self.describer.preparation
 
     @classmethod
-    def learn(cls, cells: Iterable[Clip | None], *, most: int = 256) -> dict[str, Any]:
+    def learn(cls, cells: Iterable[Clip | None], *, frames: int = 16, most: int = 256) -> dict[str, Any]:
         """`most`: how many cells, drawn at random, the means and scales are learned from."""
-        return fixed.learn_standard(fixed.sample(cells, most, make=_features), SIZE)
+        return fixed.learn_standard(fixed.described(cells, _describer(frames), most), SIZE)
 
     def prepare(self, cells: Sequence[Clip]) -> list[Prepared]:
-        return [{"features": _features(c)} for c in cells]
+        return self.describer.prepare(cells)  # type: ignore[no-any-return]
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return fixed.collate(cells, SIZE)
@@ -62,6 +62,12 @@ class VideoFlow(Encoder):
 
     def forward(self, inputs: Inputs) -> Tokens:
         return self.standard(inputs)  # type: ignore[no-any-return]
+
+
+def _describer(frames: int) -> fixed.Describer:
+    """What of a clip is kept: nothing that was learned."""
+    reading = {"frames": frames, "enough": LONG, "sound": False}
+    return fixed.Describer("video", {"kind": "flow", "version": 1}, reading, _features)
 
 
 def _features(clip: Clip) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,41 @@ from plait.types import Inputs, Prepared, Tokens
 TINY = 1e-6  # of the largest standard deviation: directions that vary less are rounding
 LEAST = 1e-30  # a standard deviation below is none
 CLIP = 10.0  # standard deviations
+
+
+@dataclass(frozen=True)
+class Describer:
+    """What an encoder makes of a cell before it has learned anything: an array with at least one axis. It prepares cells as an
+    encoder does, so that each is decoded once, for learning and for encoding."""
+
+    modality: str
+    preparation: dict[str, Any]
+    reading: dict[str, Any]
+    make: Callable[[Any], np.ndarray]
+    name: str = "features"
+    stored: bool = True
+    chunk: int = 0
+    parts: tuple[Any, ...] = ()
+
+    def prepare(self, cells: Sequence[Any]) -> list[Prepared]:
+        return [{self.name: self.make(cell)} for cell in cells]
+
+
+class Described(ABC):
+    """Cells that can be had as a describer makes them, each decoded once and kept."""
+
+    @abstractmethod
+    def described(self, describer: Describer) -> Iterator[np.ndarray | None]:
+        """One after the other; None where missing or bad."""
+
+
+def described(
+    cells: Iterable[Any], describer: Describer, most: int, seed: int = 0, make: Callable[[Any], Any] | None = None
+) -> list[Any]:
+    """As `sample`, of what a describer makes of the cells; with `make`, of what that makes of these."""
+    if isinstance(cells, Described):
+        return sample(cells.described(describer), most, seed, make)
+    return sample(cells, most, seed, lambda c: describer.make(c) if make is None else make(describer.make(c)))
 
 
 def sample(cells: Iterable[Any], most: int, seed: int = 0, make: Callable[[Any], Any] | None = None) -> list[Any]:

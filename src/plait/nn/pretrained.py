@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from plait.errors import PlaitError
 from plait.nn import lora, rows, towers
-from plait.nn.processing import LARGEST, Part
+from plait.nn.processing import LARGEST, Part, Texts
 from plait.optional import need
 from plait.types import Inputs, Prepared, Tokens
 from plait.weights.fetch import sha256
@@ -53,6 +53,8 @@ def facts(name: str, modality: str, *, tune: str = "frozen", **options: float) -
             processing["fill"] = config["pad_token_id"]
         if config["model_type"] in UNMASKED:
             processing["step"] = 1
+        if config["model_type"] in towers.WRITERS and Texts(processing).windows("")[0][0] == config["bos_token_id"]:
+            processing["skip"] = 1
     else:
         processing = read("preprocessor_config.json") or read("processor_config.json")
         processing = processing.get("image_processor" if modality != "audio" else "feature_extractor", processing)
@@ -282,7 +284,7 @@ class Pretrained(Reader):
             for b, owner in enumerate(part.owners):
                 size = part.counts[b] if part.counts else kept[0].shape[1]
                 begin = part.begins[b] if part.begins else 0.0
-                pieces[owner].append((begin, torch.stack([h[b, :size] for h in kept]).numpy()))
+                pieces[owner].append((begin, torch.stack([h[b, part.skip : size] for h in kept]).numpy()))
         return [self._kept([states for _, states in sorted(p, key=lambda piece: piece[0])]) for p in pieces]
 
     def _kept(self, windows: Sequence[np.ndarray]) -> Prepared:

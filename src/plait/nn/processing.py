@@ -15,7 +15,8 @@ from plait.nn.speaker import BANDS, FRAMES
 from plait.optional import need
 from plait.types import Clip, Wave
 
-TEXTS = 32  # windows of text that go through a network at once
+TEXTS, LEAST_TEXTS = 64, 8  # windows of text that go through a network at once: as many as have
+TOKENS = 4096  # tokens together, at most TEXTS and at least LEAST_TEXTS
 STEP = 4  # their lengths are rounded up to multiples of this
 FILLED = 32  # tokens in a batch below which matrix products round otherwise: smaller batches are filled up
 PICTURES = 4  # at once: more do not fit in a core's cache
@@ -32,6 +33,7 @@ class Part(NamedTuple):
     inputs: dict[str, Tensor]  # (B, ...)
     counts: list[int] | None = None  # how many tokens of each row are real; None: all
     begins: list[float] | None = None  # where in its cell each row begins; None: nothing of a cell came before
+    skip: int = 0  # tokens that each row begins with and that say nothing of it
 
 
 class Packing(NamedTuple):
@@ -42,6 +44,7 @@ class Packing(NamedTuple):
     masked: bool = False  # rows of several lengths go together, under an attention mask
     alone: bool = False  # one row of the network's is a whole cell's: cells go one by one
     longer: bool = False  # CLAP is told which sounds are longer than it takes
+    skip: int = 0  # tokens that each row begins with and that say nothing of it
     levels: tuple[list[float], list[float], float] | None = None  # of pixels kept as they were: mean, deviation, factor
 
     def pack(self, x: Tensor) -> np.ndarray:
@@ -76,7 +79,9 @@ class Texts:
         self.length, self._json = int(about["length"]), about["tokenizer"]
         self._step = int(about.get("step", STEP))
         self._fill = about.get("fill")  # the token that fills every window, for networks that look at it too
-        self.packing = Packing("input_ids", "int32", masked=self._fill is None and self._step > 1)
+        self._skip = int(about.get("skip", 0))  # tokens that begin every window and are left out of what is kept
+        masked = self._fill is None and self._step > 1
+        self.packing = Packing("input_ids", "int32", masked=masked, skip=self._skip)
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -88,9 +93,9 @@ class Texts:
         return made
 
     def windows(self, text: str) -> list[list[int]]:
-        """The ids of each window, with the special tokens that the network knows; at least one."""
+        """The ids of each window, with the special tokens that the network knows; at least one that is kept."""
         first = self.tokenizer.encode(text)
-        return [w.ids or [0] for w in (first, *first.overflowing)]
+        return [w.ids + [0] * (self._skip + 1 - len(w.ids)) for w in (first, *first.overflowing)]
 
     def parts(self, cells: Sequence[str]) -> Iterator[Part]:
         """Windows of one length, rounded up, go together, so that the numbers of a text do not depend on the others."""
@@ -101,8 +106,9 @@ class Texts:
                 size = self.length if whole else min(self.length, -(-len(ids) // self._step) * self._step)
                 groups.setdefault(size, []).append((i, place, ids))
         for size, found in sorted(groups.items()):
-            for start in range(0, len(found), TEXTS):
-                rows = found[start : start + TEXTS]
+            most = max(LEAST_TEXTS, min(TEXTS, TOKENS // size))
+            for start in range(0, len(found), most):
+                rows = found[start : start + most]
                 batch = torch.full((max(len(rows), -(-FILLED // size)), size), self._fill or 0)
                 mask = torch.zeros_like(batch)
                 for b in range(len(batch)):
@@ -111,7 +117,7 @@ class Texts:
                     mask[b, : len(window)] = 1
                 inputs = {"input_ids": batch} if whole else {"input_ids": batch, "attention_mask": mask}
                 counts = None if whole else [len(ids) for _, _, ids in rows]
-                yield Part([i for i, _, _ in rows], inputs, counts, [place for _, place, _ in rows])
+                yield Part([i for i, _, _ in rows], inputs, counts, [place for _, place, _ in rows], self._skip)
 
 
 class Pictures:

@@ -30,6 +30,22 @@ PARTS: dict[
     "clap_audio_model": {"audio": ("ClapAudioModel", None)},
 }
 OWN = {"efficientnet-lite", "ge2e"}  # networks of plait's own
+# networks that write: a token sees those before it alone. The first one, where it only says that a text begins, takes up most
+# attention and by far the largest numbers (Xiao et al. 2024): it is left out of what is kept
+WRITERS = {
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "llama",
+    "mistral",
+    "olmo2",
+    "opt",
+    "phi",
+    "qwen2",
+    "qwen3",
+    "smollm3",
+}
 # which token stands for the whole picture, clip or text
 FIRST = {
     "vit",
@@ -65,6 +81,8 @@ def tower_config(config: dict[str, Any], modality: str) -> dict[str, Any]:
     if kind in OWN:
         return part
     whole = {k: v for k, v in _config(part).to_dict().items() if k not in ASIDE}
+    if kind in WRITERS:
+        whole["use_cache"] = False
     if whole.get("is_encoder_decoder") and kind != "whisper":
         raise PlaitError(f"A network of type {kind!r} also writes; expected one that only reads.")
     return whole

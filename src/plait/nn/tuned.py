@@ -224,7 +224,7 @@ class Tuned(Reader):
             yield from group.split(1 if packing.alone else len(group) if torch.is_grad_enabled() else AT_ONCE)
 
     def _ran(self, net: nn.Module, inputs: Inputs, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Windows at `place` (r,) -> their states (r, L, N, D), and how many of the N are real (r,)."""
+        """Windows at `place` (r,) -> their states (r, L, N, D), without those that say nothing; how many of the N are real."""
         packing, counts = self.cells.packing, inputs["counts"][place]
         size = [slice(int(s)) for s in inputs["shapes"][place].amax(0)]
         x = packing.unpack(inputs["values"][place][(slice(None), *size)])
@@ -234,7 +234,8 @@ class Tuned(Reader):
         if packing.longer:
             given["is_longer"] = inputs["longer"][place][:, None]
         states = torch.stack([h.float() for h in self.run(net, given)], 1)
-        return states, torch.where(counts > 0, counts, states.shape[2])
+        real = torch.where(counts > 0, counts, states.shape[2])
+        return states[:, :, packing.skip :], real - packing.skip
 
     def _pooled(self, states: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
         """(r, L, N, D), (r,) -> what each window adds to its cell (r, L, D), and how much it counts (r,)."""

