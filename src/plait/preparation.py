@@ -149,6 +149,7 @@ def _enter(own: Ledger, ledger: Ledger) -> None:
     odd = set(ledger.odd)
     ledger.odd += [b for b in own.odd if b not in odd]
     ledger.filled.update(own.filled)
+    ledger.unseen.update(own.unseen)
 
 
 class _Source:

@@ -32,6 +32,7 @@ class Describer:
     stored: bool = True
     chunk: int = 0
     parts: tuple[Any, ...] = ()
+    known: None = None
 
     def prepare(self, cells: Sequence[Any]) -> list[Prepared]:
         return [{self.name: self.make(cell)} for cell in cells]
