@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--protocol", choices=("grouped", "random"), default="grouped")
     parser.add_argument("--seeds", type=int, nargs="*")
     parser.add_argument("--only", nargs="*", help="subsets, as column+column")
-    parser.add_argument("--encoders", default="scratch", help="scratch, classic, or pretrained")
+    parser.add_argument("--encoders", default="scratch", help="scratch, classic, pretrained, or JSON by column")
     parser.add_argument("--learner", help="in place of fusion and heads: NAME:option=value,…")
     parser.add_argument("--fusion", default="average")
     parser.add_argument("--training", type=json.loads, default={})
@@ -180,7 +180,7 @@ def main() -> None:
             "columns": s,
             "seed": seed,
             "fold": fold,
-            "encoders": given.encoders,
+            "encoders": json.loads(given.encoders) if given.encoders.startswith("{") else given.encoders,
             "learner": parse(given.learner) if given.learner else None,
             "fusion": given.fusion,
             "training": given.training,
