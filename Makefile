@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# slow tests that need no core for themselves; the others measure seconds, or start processes
+TOGETHER := tests/learners tests/fusion tests/nn tests/encoders tests/objectives tests/heads tests/test_floor.py tests/test_missing_modalities.py
 
 .PHONY: demo test quick lint bench format
 
@@ -11,7 +13,8 @@ demo: $(READY)
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist loadscope $(TOGETHER)
+	$(BIN)/python -m pytest -m slow $(addprefix --ignore=,$(TOGETHER))
 
 quick: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n auto

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 import plait
-from plait.choosing import FAST, LARGE, top_for
+from plait.choosing import FAST, LARGE, encoders_for, top_for
 from plait.errors import PlaitError, UnknownNameError
 from plait.fusion import DEFAULT
+from plait.presets import choose
 
 
 def planted(kind: str, n: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -66,6 +67,19 @@ def test_without_the_libraries_of_a_column_the_loop_trains(monkeypatch: pytest.M
     monkeypatch.setattr("plait.presets.find_spec", lambda name: None)
     assert top_for(None, None, None, {}, rows=9, kinds=["text", "number"]) == (DEFAULT, None)
     assert top_for(None, None, None, {}, rows=9, kinds=["series", "number"]) == (DEFAULT, FAST)
+
+
+def test_balanced_and_best_take_all_networks_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = ["all-MiniLM-L6-v2", "gemma-3-270m"]
+    monkeypatch.setattr("plait.presets.find", lambda name: name in here)
+    each = [{"name": "text_pretrained", "weights": name} for name in here]
+    kinds = {"note": "text", "size": "number"}
+    chosen, _ = choose(kinds, encoders_for("balanced", "auto"), fixed=True)
+    assert chosen == {"note": {"name": "text_union", "parts": each}, "size": "number_scaled"}
+    assert choose(kinds, encoders_for("fast", "auto"), fixed=True)[0]["note"] == each[0]
+    here.pop()
+    assert choose(kinds, encoders_for("best", "auto"), fixed=True)[0]["note"] == each[0]
+    assert encoders_for("best", {"note": "text_tfidf"}) == {"note": "text_tfidf"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "balanced": {**FAST, "search": 40},
     "best": {**FAST, "search": 300},
 }  # word -> learner of fixed features
+WIDE = ("balanced", "best")  # these take all networks for a column that are here, side by side
 LARGE = 50_000  # rows above which a table is trained on by the loop, where nobody says
 
 
@@ -44,3 +45,8 @@ def top_for(
     if given or rows > LARGE or not fixed_here(kinds):
         return fusion or DEFAULT, learner
     return DEFAULT, FAST
+
+
+def encoders_for(preset: str | None, encoders: Any) -> Any:
+    """Which encoders are taken where nothing is said of them."""
+    return "all" if preset in WIDE and encoders == "auto" else encoders

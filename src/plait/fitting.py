@@ -16,7 +16,7 @@ import torch
 
 from plait import drift, files
 from plait.calibration import calibrate
-from plait.choosing import top_for
+from plait.choosing import encoders_for, top_for
 from plait.data import split as splits
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
@@ -92,7 +92,8 @@ def fit(
         than 50,000 rows, and what its columns need is installed.
     encoders: also the name of weights, for a column, {"note": "all-MiniLM-L6-v2"} (see `plait weights list`); or one word for
         all columns, or with the key "*" for those not named: "pretrained", "classic", "scratch", or "auto" (the default),
-        which takes pretrained ones where their weights are on this machine, and says where they are not.
+        which takes pretrained ones where their weights are on this machine, and says where they are not; "all" as
+        "auto", but several networks for text side by side where they are here.
     learner: takes the place of fusion and heads: "logistic", "ridge", "svm", "kernel", "knn", "trees", "mlp", or a dict with
         options. It needs encoders with nothing to train, learns in seconds, and takes missing cells like everything else.
     objective: how the losses of several targets are weighed: "supervised", "uncertainty", "gradnorm", or a dict with options.
@@ -135,7 +136,7 @@ def fit(
         said: dict[str, Any] = {"training": training, "epochs": epochs, "heads": heads, "log": log}
         said |= {"encoders": encoders if encoders != "auto" else None, "objective": asked(objective, learner)}
         fusion, learner = top_for(preset, fusion, learner, said, rows=len(source), kinds=schema.inputs.values())
-        specs = read_specs(schema, encoders, fusion, heads or {}, learner, progress)
+        specs = read_specs(schema, encoders_for(preset, encoders), fusion, heads or {}, learner, progress)
         check_metric(options.metric, specs["outputs"])
         progress.say("\n".join([f"{source.name}: {len(source)} rows", *source.notices, str(schema)]))
 

@@ -12,10 +12,10 @@ from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import unknown
 from plait.nn import foreign
 from plait.spec import Spec
-from plait.weights.catalogue import BEST, CATALOGUE, canonical
+from plait.weights.catalogue import BEST, CATALOGUE, SIDE_BY_SIDE, canonical
 from plait.weights.find import find
 
-PRESETS = ("auto", "pretrained", "classic", "scratch")
+PRESETS = ("auto", "pretrained", "all", "classic", "scratch")
 CLASSIC = {
     "text": "text_tfidf",
     "image": "image_sift",
@@ -49,7 +49,8 @@ def choose(kinds: Mapping[str, str], preset: str, *, fixed: bool) -> tuple[dict[
     notices: dict[str, None] = {}
     for column, kind in kinds.items():
         inner = SETS.get(kind, kind)
-        part, said = _one(inner, preset, fixed)
+        together = _together(inner) if preset == "all" and kind not in SETS else None
+        part, said = (together, []) if together else _one(inner, "auto" if preset == "all" else preset, fixed)
         notices.update({line: None for line in said})
         chosen[column] = {"name": DEFAULTS[kind], "encoder": part} if kind in SETS else part
     return chosen, list(notices)
@@ -62,6 +63,13 @@ def fixed_here(kinds: Iterable[str]) -> bool:
         if not (weights and find_spec("transformers")) and not all(map(find_spec, LIBRARIES[CLASSIC[kind]])):
             return False
     return True
+
+
+def _together(kind: str) -> Spec | None:
+    """Several networks that are here, side by side; None where there is one of them, or none."""
+    here = [name for name in SIDE_BY_SIDE.get(kind, ()) if find(name)]
+    parts = [{"name": f"{kind}_pretrained", "weights": name} for name in here]
+    return {"name": f"{kind}_union", "parts": parts} if len(parts) > 1 else None
 
 
 def _one(kind: str, preset: str, fixed: bool) -> tuple[Spec, list[str]]:

@@ -51,7 +51,7 @@ def fit(
     encoder: ENCODER = [],
     head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
     encoders: Annotated[
-        Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, classic or scratch.")
+        Optional[str], typer.Option(help="For columns without --encoder: auto, pretrained, all, classic or scratch.")
     ] = None,
     preset: Annotated[
         Optional[str],

@@ -230,6 +230,9 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 BEST = {"text": ("all-MiniLM-L6-v2",), "image": ("efficientnet-lite0",), "audio": ("whisper-base", "whisper-tiny.en")}
+SIDE_BY_SIDE = {
+    "text": ("all-MiniLM-L6-v2", "gemma-3-270m")
+}  # what says more together than the better one alone (LOG.md)
 
 
 def canonical(name: str) -> str | None:
