@@ -220,7 +220,7 @@ def spec_of(name: str) -> dict[str, Any]:
     known, kind = inspect.signature(ENCODERS.load(name).__init__).parameters, ENCODERS.load(name).modality
     if "sha256" in known:
         return {"name": name, "weights": tiny_weights(kind)}
-    if "parts" in known:  # one with nothing to train, and one from scratch
+    if name.endswith("_union"):  # one with nothing to train, and one from scratch
         fixed = {**CLASSIC, **FIXED}[kind]
         return {"name": name, "width": WIDTH, "parts": [fixed, ENCODER_OF[kind]]}
     if "path" in known:

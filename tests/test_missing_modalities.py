@@ -23,8 +23,8 @@ FIXED = {"note": "text_tfidf", "shade": "category_onehot", "size": "number_scale
 ROWS, TEST = 2100, 1000
 WAYS: dict[str, dict[str, Any]] = {
     "chosen by itself": {"learner": {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}},
-    "the loop": {"fusion": "average", "epochs": 15},
-    "the loop, fused": {"fusion": "concat", "epochs": 15},
+    "the loop, decisions": {"fusion": "average", "epochs": 15},
+    "the loop, by default": {"epochs": 15},
 }
 every_way = pytest.mark.parametrize("way", WAYS)
 
@@ -145,7 +145,7 @@ def test_a_model_is_as_sure_as_it_is_right(way: str, gone: float, fit: Any, fram
 def test_temperatures_fit_rows_with_all_columns_and_with_one_and_change_no_answer(
     seen: list[str], fit: Any, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    model, held = fit("the loop", TOLD), frame[frame["part"] == "test"].copy()
+    model, held = fit("the loop, decisions", TOLD), frame[frame["part"] == "test"].copy()
     held[[c for c in TOLD if c not in seen]] = None
     truth = np.array([KINDS.index(k) for k in held["kind"]])
     alone, together = model.model.temperature["kind"]

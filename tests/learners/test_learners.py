@@ -32,6 +32,7 @@ ONE: dict[str, dict[str, Any]] = {  # an option of each
     "prototypes": {"temperature": 0.05},
     "blend": {"rule": "mean"},
     "mlp": {"hidden": 32},
+    "fused": {"fusion": "concat"},
 }
 KINDS = ["category", "labels", "number"]
 NO_NUMBERS = pytest.mark.skip(reason="prototypes are means of classes; a number has none, and the learner says so")
@@ -202,10 +203,10 @@ def test_kernels_and_networks_and_trees_solve_what_a_line_cannot() -> None:
     y, task = (a ^ b).astype(np.int64), Task("category", 2)
     score = {}
     for name in LEARNERS:
-        given = {} if name in ("trees", "blend") else {"power": 0.0}
+        given = {} if name in ("trees", "blend", "fused") else {"power": 0.0}
         spec = LEARNERS.complete({"name": name, **given}, x, y, task=task, folds=thirds(400), seed=0)
         score[name] = (answer(spec, x).argmax(1) == y).mean()
-    assert min(score[n] for n in ("kernel", "knn", "mlp", "trees")) > 0.97, score
+    assert min(score[n] for n in ("kernel", "knn", "mlp", "trees", "fused")) > 0.97, score
     assert max(score[n] for n in ("logistic", "ridge", "svm", "prototypes", "blend")) < 0.7, score
 
 
