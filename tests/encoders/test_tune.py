@@ -331,25 +331,22 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(make: Any, kind
         torch.manual_seed(5)
         encoder = moved(built(made(make), kind, tune=tune, checkpointing=checkpointing)).train()
         batch, held = batch_of(encoder, kind), [0]
-        torch.manual_seed(7)
 
         def pack(tensor: torch.Tensor, held: list[int] = held) -> torch.Tensor:
             held[0] += tensor.nbytes
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-            x = encoder(batch).x
+            encoder(batch)  # never backward: a tensor kept by a hook does not know that it was written over in place
         forward_only = held[0]
+        torch.manual_seed(7)
+        x = encoder(batch).x
         (x * torch.linspace(-1, 1, x.numel()).reshape(x.shape)).sum().backward()
         found.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
         kept.append(forward_only)
     assert found[0].keys() == found[1].keys() and kept[1] < 0.6 * kept[0]
-    most = max(float(g.norm()) for g in found[0].values())  # some are zero but for rounding
-    share, slack = (
-        (0.02, 1e-3) if kind == "image" else (1e-4, 1e-6)
-    )  # batch norms take nearly all away, rounding is left
     for name, gradient in found[0].items():
-        assert float((found[1][name] - gradient).norm()) <= share * float(gradient.norm()) + slack * most, name
+        torch.testing.assert_close(found[1][name], gradient, rtol=1e-4, atol=1e-4 * float(gradient.abs().max()))
 
 
 @pytest.mark.parametrize(("make", "kind"), MODALITIES, ids=lambda v: getattr(v, "__name__", v))
