@@ -345,8 +345,10 @@ def test_checkpointing_gives_the_same_gradients_from_less_memory(make: Any, kind
         found.append({n: p.grad for n, p in encoder.named_parameters() if p.grad is not None})
         kept.append(forward_only)
     assert found[0].keys() == found[1].keys() and kept[1] < 0.6 * kept[0]
+    most = max(float(g.abs().max()) for g in found[0].values())  # some are zero but for rounding
     for name, gradient in found[0].items():
-        torch.testing.assert_close(found[1][name], gradient, rtol=1e-4, atol=1e-4 * float(gradient.abs().max()))
+        close = 1e-4 * float(gradient.abs().max()) + 1e-6 * most
+        torch.testing.assert_close(found[1][name], gradient, rtol=1e-4, atol=close)
 
 
 @pytest.mark.parametrize(("make", "kind"), MODALITIES, ids=lambda v: getattr(v, "__name__", v))
