@@ -88,6 +88,7 @@ def test_balanced_and_best_take_all_networks_that_are_here(monkeypatch: pytest.M
         ({"preset": "fastt"}, UnknownNameError, "fast"),
         ({"preset": "fast", "fusion": "concat"}, PlaitError, "fusion is given too"),
         ({"preset": "fast", "learner": "knn", "epochs": 2}, PlaitError, "learner and epochs are given too"),
+        ({"learner": {"name": "blend", "search": -5}}, PlaitError, "search is -5; expected a whole number"),
     ],
 )
 def test_contradictions_are_said(options: dict[str, Any], error: type[Exception], said: str) -> None:
@@ -142,3 +143,10 @@ def test_numbers_and_sets_of_labels(target: str) -> None:
     model = plait.fit(frame, target, inputs=["useful", "other", "noise0"], quiet=True)
     figures = model.figures[target]
     assert figures["r2"] > 0.95 if target == "size" else figures["f1_micro"] > 0.85
+
+
+def test_comparisons_are_refused_in_one_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for run in (plait.compare, plait.shots):
+        with pytest.raises(PlaitError, match="Start it without torchrun"):
+            run(planted("unique", 40), "kind", quiet=True)

@@ -167,6 +167,20 @@ def test_temperatures_fit_rows_with_all_columns_and_with_one_and_change_no_answe
 
 
 @pytest.mark.slow
+def test_the_prior_is_what_it_was_trained_to_be(fit: Any, frame: pd.DataFrame) -> None:
+    model = fit("the loop, decisions", TOLD)
+    nothing = frame.head(1)[TOLD].astype(object).where([[False] * 3])
+    own = model.model.temperature["kind"]
+    answers = []
+    try:
+        for model.model.temperature["kind"] in (own, (1.0, 1.0)):
+            answers.append(sure(model, nothing))
+    finally:
+        model.model.temperature["kind"] = own
+    assert (answers[0] == answers[1]).all()
+
+
+@pytest.mark.slow
 def test_black_pictures_and_silence_are_not_missing() -> None:
     """R7."""
     draw = np.random.default_rng(0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from plait.errors import PlaitError, unknown
 from plait.fusion import DEFAULT
+from plait.optional import need
 from plait.presets import fixed_here
 from plait.spec import Spec
 
@@ -41,7 +42,14 @@ def top_for(
                 f"preset={preset!r} chooses by itself, but {' and '.join(given)} {'is' if len(given) == 1 else 'are'} given too. "
                 f"Give one or the other."
             )
-        return DEFAULT, PRESETS[preset]
+        learner = PRESETS[preset]
+    trials = learner.get("search", 0) if isinstance(learner, Mapping) else 0
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 0:
+        raise PlaitError(f"search is {trials!r}; expected a whole number of trials, from 0.")
+    if trials:
+        need("optuna", "tune")
+    if preset is not None:
+        return DEFAULT, learner
     if given or rows > LARGE or not fixed_here(kinds):
         return fusion or DEFAULT, learner
     return DEFAULT, FAST

@@ -34,6 +34,7 @@ from plait.report.content import plain
 from plait.request import check_metric, read_schema, read_specs, split_options, with_own_split
 from plait.spec import Spec
 from plait.training.options import Options
+from plait.training.parallel import refuse_several
 from plait.training.signals import heeded
 
 Facts = dict[str, Any]
@@ -120,6 +121,7 @@ def compare(
     Raises PlaitError when the table or an option cannot be used, and when nothing could be tried; a trial that fails is told
     with its reason, the others go on.
     """
+    refuse_several("plait.compare")
     progress = Progress(quiet=quiet)
     ladders = encoders is True
     source, how = read_table(table, base=base), split_options(split)

@@ -29,6 +29,7 @@ from plait.report.content import plain
 from plait.request import read_schema, read_specs, split_options, with_own_split
 from plait.spec import Spec
 from plait.training.options import Options
+from plait.training.parallel import refuse_several
 from plait.training.signals import heeded
 
 Facts = dict[str, Any]
@@ -95,6 +96,7 @@ def shots(
     that breaks at some point is told with its reason. Raises PlaitError when the table or an option cannot be used, and
     when nothing could be tried.
     """
+    refuse_several("plait.shots")
     progress, how = Progress(quiet=quiet), split_options(split)
     counts, by_title, which = _counts(shots), _ways(ways), _seeds(seeds)
     source = read_table(table, base=base)

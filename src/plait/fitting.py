@@ -152,7 +152,7 @@ def fit(
         progress.say(parts_text(parts))
         known = team.of_first(lambda: Checkpoints.spec(run) if run is not None and allow_data_change else None)
         spec = known or team.of_first(lambda: _learn(source, schema, labels, specs, np.flatnonzero(parts == 0)))
-        model = _begun(spec, seed)
+        model = _begun(spec, seed, team)
         if learner is not None:
             check_fixed(model, specs)
         team.only_first(lambda: _check_room(run, model, options))
@@ -180,13 +180,13 @@ def _reserved(folder: Path | None, run: Path | None, overwrite: bool) -> bool:
     return overwrite
 
 
-def _begun(spec: dict[str, Any], seed: int) -> Model:
-    """The model of a spec, as the seed draws it."""
+def _begun(spec: dict[str, Any], seed: int, team: Team) -> Model:
+    """The model of a spec, as the seed draws it, and as the modules that the first process was given begin."""
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 2**32 - 1))
         model = assemble(spec, outside=True)
-        for _, encoder in model.encoders.items():
-            encoder.begin()
+        team.only_first(model.begin)
+        team.same(model)
     return model
 
 
@@ -248,7 +248,9 @@ class Work:
         self.spec["learner"] = self.team.of_first(
             lambda: learn(self.model, self.data, self.spec, parts=self.parts, groups=groups, **options)
         )
-        return assemble(self.spec, outside=True).eval(), State()
+        made = assemble(self.spec, outside=True)
+        made.encoders.load_state_dict(self.model.encoders.state_dict())  # what they hold beside what stands in the spec
+        return made.eval(), State()
 
 
 def _write(predictor: Predictor, folder: Path, checkpoints: Checkpoints, overwrite: bool, progress: Progress) -> None:

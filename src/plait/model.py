@@ -48,6 +48,11 @@ class Model(nn.Module):
         kind = FeatureLevel if fusion.level == "feature" else DecisionLevel
         self.top = kind(fusion, heads, list(encoders), width=width)  # type: ignore[arg-type]
 
+    def begin(self) -> None:
+        """Takes up what encoders begin from, before anything is trained."""
+        for _, encoder in self.encoders.items():
+            encoder.begin()
+
     def encode(self, inputs: Mapping[str, Inputs]) -> dict[str, Tokens]:
         """{column: Tokens (B, N, width)}."""
         streams = {}
@@ -67,7 +72,8 @@ class Model(nn.Module):
         """{target: answer} from encoded streams: what masking experiments call again and again."""
         outputs, _ = self.top(streams, {})
         for target, (alone, together) in self.temperature.items():
-            scale = alone * (together / alone) ** share(streams)
+            some = torch.stack([s.mask.any(1) for s in streams.values()]).any(0)
+            scale = torch.where(some, alone * (together / alone) ** share(streams), 1.0)  # the prior is what it is
             outputs[target] = outputs[target].float() / scale[:, None]
         return {t: self.heads[t].answer(o) for t, o in outputs.items()}
 

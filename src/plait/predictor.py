@@ -291,6 +291,7 @@ def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
     "their_package.module:Class" names that the model may import, if it was made with parts of others. Raises
     ModelFormatError."""
     folder = Path(folder).expanduser()
+    outside = [outside] if isinstance(outside, str) else outside  # not letters of it
     contents = files.read_set(folder)
     try:
         check_names(contents)

@@ -11,8 +11,9 @@ from torch import Tensor
 from plait.files import Pieces
 
 _KINDS = {  # torch's type -> its name in the file, in the order of the file: the widest first, so that all are aligned
-    **{torch.int64: "I64", torch.float64: "F64", torch.float32: "F32", torch.int32: "I32"},
-    **{torch.bfloat16: "BF16", torch.float16: "F16", torch.int16: "I16"},
+    **{torch.uint64: "U64", torch.int64: "I64", torch.float64: "F64", torch.complex64: "C64", torch.float32: "F32"},
+    **{torch.uint32: "U32", torch.int32: "I32", torch.bfloat16: "BF16", torch.float16: "F16", torch.uint16: "U16"},
+    **{torch.int16: "I16", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2"},
     **{torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"},
 }
 

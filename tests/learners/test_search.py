@@ -101,7 +101,32 @@ def test_two_processes_share_a_search(tmp_path: Path) -> None:
     assert [p.returncode for p in both] == [0, 0]
     judge = Judge()
     found = run(judge, 20, kinds=("kernel",), study=path, sign="s")
-    assert not judge.asked and found[0].loss <= min(said)
+    assert not judge.asked and found[0].loss == min(said) == max(said)  # each ends with the trials of both
+    run(judge, 25, kinds=("kernel",), study=path, sign="s")
+    assert 3 <= len(judge.asked) <= 5  # two may begin the last one at once
+
+
+def test_what_has_no_worth_is_not_kept_and_a_broken_file_is_mended_or_told(tmp_path: Path) -> None:
+    found = search.search(
+        ["kernel"],
+        COLUMNS,
+        Judge(),
+        lambda out: float("nan") if float(out[0]) > 1.5 else float(out[0]),
+        trials=12,
+        until=None,
+        seed=0,
+        study=str(tmp_path / "s.log"),
+    )
+    assert found and all(np.isfinite(f.loss) for f in found)
+    whole = (tmp_path / "s.log").read_bytes()
+    (tmp_path / "s.log").write_bytes(whole[:-12])
+    judge = Judge()
+    run(judge, 20, kinds=("kernel",), study=str(tmp_path / "s.log"))
+    run(judge, 20, kinds=("kernel",), study=str(tmp_path / "s.log"))
+    assert 8 <= len(judge.asked) <= 9
+    (tmp_path / "s.log").write_bytes(b"no search\n" + whole)
+    with pytest.raises(plait.PlaitError, match=r"s\.log.*Delete it"):
+        run(Judge(), 20, kinds=("kernel",), study=str(tmp_path / "s.log"))
 
 
 def test_time_ends_it() -> None:
@@ -125,7 +150,7 @@ def test_every_space_is_one_of_options_that_the_learner_takes(kind: str) -> None
     trial = optuna.create_study().ask()
     spec = {"name": kind, **SPACES[kind](trial)}
     LEARNERS.normal(spec)
-    assert len(spec) > 1 and kinds_for([kind])[0] == kind
+    assert len(spec) > 1 and kinds_for([kind], 99)[0] == kind
 
 
 def half_moons(kind: str, n: int = 240, seed: int = 0) -> tuple[dict[str, Stream], np.ndarray]:

@@ -103,8 +103,7 @@ def made(
     with torch.random.fork_rng():
         torch.manual_seed(step_seed(seed, 2**32 - 1))
         model = assemble(spec, outside=True)
-        for _, encoder in model.encoders.items():
-            encoder.begin()
+        model.begin()
     data.encoders = dict(model.encoders.items())
     work = Work(spec, model, data, bench.table, parts, bench.how, bench.options, seed, QUIET)
     if "learner" in specs:

@@ -344,7 +344,7 @@ def _searched(
     names = {str(m["name"] if isinstance(m, Mapping) else m) for m, _ in plan}
     sign = signed(streams, y, folds, task, seed)
     return search(
-        kinds_for(names),
+        kinds_for(names, len(y)),
         sorted(streams),
         judge,
         loss,

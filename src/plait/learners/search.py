@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from plait.errors import PlaitError
 from plait.fusion import FUSIONS
 from plait.nn.linear import Folds, Stream, Task
 from plait.optional import need
@@ -22,6 +24,7 @@ KEPT, ALIKE = 8, 3  # trials that go into the blend, and of one learner
 BEHIND = 1.25  # a learner whose best loss is this many times the best of all is given up after TRIES
 TRIES = 3
 START = 8  # trials of a learner that are drawn at random, before what has been tried tells where to look
+FUSED = 20_000  # rows up to which fusions are trained in a search
 MOST_COLUMNS = 8  # up to so many, leaving one out is tried
 
 Judge = Callable[[Spec, list[str]], Tensor]  # learner, its columns -> answers over the rows held out
@@ -107,14 +110,12 @@ def search(
     one after another."""
     optuna = need("optuna", "tune")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if study is not None:
+        _mend(Path(study))
     studies = {kind: _study(optuna, kind, study, f"{kind} {sign}") for kind in kinds}
-    found: list[Found] = []
+    outs: dict[tuple[str, int], Tensor] = {}  # of the trials of this process
     began = datetime.now()
-    for own in studies.values():
-        for old in own.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
-            done = old.user_attrs
-            found.append(Found(done["spec"], done["columns"], old.value, None))
-    for kind in _turns(studies, trials - sum(len(_begun(s, began)) for s in studies.values()), began):
+    for kind in _turns(studies, trials, began):
         if until is not None and time.monotonic() > until:
             break
         own = studies[kind]
@@ -132,11 +133,25 @@ def search(
             own.tell(trial, state=optuna.trial.TrialState.FAIL)
             continue
         value = loss(out)
+        if not np.isfinite(value):
+            own.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
         own.tell(trial, value)
-        found.append(Found(spec, seen, value, out))
+        outs[kind, trial.number] = out
         if tell:
-            tell(1, f"{kind} {value / len(out):.3f}, best {min(f.loss for f in found) / len(out):.3f}")
-    return _best(found)
+            least = min(f.loss for f in _over(studies, {}))
+            tell(1, f"{kind} {value / len(out):.3f}, best {least / len(out):.3f}")
+    return _best(_over(studies, outs))
+
+
+def _over(studies: Mapping[str, Any], outs: Mapping[tuple[str, int], Tensor]) -> list[Found]:
+    """The trials that are over, of this process and of others."""
+    return [
+        Found(t.user_attrs["spec"], t.user_attrs["columns"], t.value, outs.get((kind, t.number)))
+        for kind, study in studies.items()
+        for t in study.get_trials(deepcopy=False)
+        if t.value is not None
+    ]
 
 
 def signed(streams: Mapping[str, Stream], y: np.ndarray, folds: Folds, task: Task, seed: int) -> str:
@@ -147,20 +162,33 @@ def signed(streams: Mapping[str, Stream], y: np.ndarray, folds: Folds, task: Tas
     return digest.hexdigest()[:16]
 
 
-def kinds_for(names: Collection[str]) -> list[str]:
-    """The learners to search over: of these the ones that have something to choose, and fusions."""
-    return [n for n in SPACES if n in names or n == "fused"]
+def kinds_for(names: Collection[str], rows: int) -> list[str]:
+    """The learners to search over: of these the ones that have something to choose, and fusions, up to so many rows."""
+    return [n for n in SPACES if n in names or (n == "fused" and rows <= FUSED)]
+
+
+def _mend(path: Path) -> None:
+    """Takes a last line away that a crash has cut: what is noted after it would be a part of it. Raises PlaitError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (raw := path.read_bytes()).endswith(b"\n"):
+            os.truncate(path, raw.rfind(b"\n") + 1)
+    except OSError as error:
+        raise PlaitError(f"The search cannot be noted in {path}: {error.strerror}. Give another file.") from None
 
 
 def _study(optuna: Any, kind: str, path: str | None, name: str) -> Any:
     storage = None
-    if path is not None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal.JournalFileBackend(path)
-        storage = optuna.storages.JournalStorage(backend)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it says of features that are new in it
-        return optuna.create_study(study_name=name, storage=storage, direction="minimize", load_if_exists=True)
+    try:
+        if path is not None:
+            storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it says of features that are new in it
+            return optuna.create_study(study_name=name, storage=storage, direction="minimize", load_if_exists=True)
+    except (OSError, ValueError) as error:  # a line that was cut is no JSON
+        raise PlaitError(
+            f"The search cannot go on from {path}: {error}. Delete it, and the search begins anew."
+        ) from None
 
 
 def _begun(study: Any, since: datetime) -> list[Any]:
@@ -168,9 +196,9 @@ def _begun(study: Any, since: datetime) -> list[Any]:
     return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished() or t.datetime_start >= since]
 
 
-def _turns(studies: Mapping[str, Any], left: int, since: datetime) -> Iterator[str]:
-    """Whose turn it is, so many times: each as often as TURNS says, without those far behind."""
-    for _ in range(left):
+def _turns(studies: Mapping[str, Any], trials: int, since: datetime) -> Iterator[str]:
+    """Whose turn it is, until there are so many trials: each as often as TURNS says, without those far behind."""
+    while sum(len(_begun(s, since)) for s in studies.values()) < trials:
         count = {k: len(_begun(s, since)) for k, s in studies.items()}
         values = {k: [t.value for t in _begun(s, since) if t.value is not None] for k, s in studies.items()}
         least = min((min(v) for v in values.values() if v), default=np.inf)

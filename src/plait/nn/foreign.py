@@ -15,7 +15,7 @@ from plait.nn import rows
 from plait.spec import imported
 from plait.types import Tokens
 
-HELD = 8  # modules whose parameters a process remembers, for the fits that begin from them
+HELD = 64  # modules whose parameters a process remembers, for the fits that begin from them
 
 _BEGINNINGS: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
 

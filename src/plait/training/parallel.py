@@ -266,3 +266,9 @@ def _unpacked(kind: type[PlaitError] | None, words: str, figures: dict[str, Any]
     error = kind.__new__(kind, words)  # without its constructor, which may ask for more
     vars(error).update(figures, agreed=True)
     return error
+
+
+def refuse_several(what: str) -> None:
+    """Raises PlaitError in one of several processes that torchrun has started."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise PlaitError(f"{what} runs its fits in processes of its own. Start it without torchrun.")

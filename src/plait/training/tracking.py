@@ -70,7 +70,10 @@ class Log:
             yield
         finally:
             for tracker in self._accelerator.trackers:
-                tracker.finish()
+                try:
+                    tracker.finish()
+                except Exception as error:
+                    warnings.warn(f"A log was not ended: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2)
 
     def _begin(self, config: Mapping[str, Any], epoch: int) -> None:
         from accelerate import Accelerator

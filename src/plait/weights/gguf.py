@@ -35,7 +35,7 @@ def read(raw: bytes) -> tuple[dict[str, Any], dict[str, Stored]]:
     """What is said, by key; and the tensors, by name. Raises FetchError where it is no such file, or not whole."""
     try:
         return _read(raw)
-    except (struct.error, UnicodeDecodeError, KeyError) as error:
+    except (struct.error, KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise FetchError(f"The GGUF file is not whole: {error}.") from None
 
 
