@@ -157,17 +157,6 @@ def test_it_is_not_below_the_plain_learner_the_best_input_nor_nothing(problem: A
     assert mine < BENT.get(problem.__name__, np.inf) * plain
 
 
-@pytest.mark.slow
-def test_two_thousand_classes() -> None:
-    """The floor holds, in minutes not hours."""
-    rng, centre = np.random.default_rng(0), np.random.default_rng(9).normal(size=(2000, 16))
-    kind = np.arange(8000) % 2000
-    x = pd.DataFrame(centre[kind] + 0.3 * rng.normal(size=(8000, 16)), columns=[f"x{i}" for i in range(16)])
-    frame = x.assign(kind=[f"k{i}" for i in kind], part=np.where(np.arange(8000) < 6000, "train", "test"))
-    model = plait.fit(frame, "kind", split="part", quiet=True)
-    assert model.figures["kind"]["accuracy"] > 0.8
-
-
 def test_an_input_that_has_moved_is_told() -> None:
     rng = np.random.default_rng(0)
     frame = numbers(rng, 300, 3)

@@ -19,6 +19,7 @@ from plait.types import Cell
 MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
 MOST_SINGLE = 30  # up to so many, each alone and all but each
 SUBSET_DRAWS = 200  # resamples for proper subsets
+WORK, FEWEST_DRAWS = 100_000_000, 30  # rows times classes of all resamples together, and resamples at least
 FEWEST = 10  # rows that an interval needs to mean anything
 MOST_GONE = 0.7  # the rate of missing cells that one line tells of
 
@@ -147,7 +148,8 @@ def evaluate(
         if not known.any():
             continue
         truth = labels.cpu().numpy()[known]
-        weight = metrics.resamples(len(truth), seed=seed)[: None if len(truth) >= FEWEST else 0]
+        most = max(FEWEST_DRAWS, WORK // (len(truth) * max(1, len(head.names))))
+        weight = metrics.resamples(len(truth), seed=seed)[: most if len(truth) >= FEWEST else 0]
         main = head.metrics[0]
         figures, drawn = {}, {}
         for subset in subsets:
