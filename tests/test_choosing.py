@@ -54,7 +54,7 @@ def test_when_it_chooses(given: dict[str, Any], expected: tuple[Any, Any]) -> No
         "learner": None,
         "said": {},
         "rows": 100,
-        "kinds": ["number"],
+        "kinds": ["number", "text"],
     }
     settings |= given
     first = [settings.pop(k) for k in ("preset", "fusion", "learner", "said")]

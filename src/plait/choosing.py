@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plait.errors import PlaitError, unknown
-from plait.fusion import DEFAULT
+from plait.fusion import default
 from plait.optional import need
 from plait.presets import fixed_here
 from plait.spec import Spec
@@ -33,6 +33,8 @@ def top_for(
     """(fusion, learner): what answers. `said`: other arguments by name that a preset would contradict, None where not given.
     Where nothing at all is said, "fast" on tables that are not large, if each of the inputs' modalities can be encoded with
     nothing to train here. Raises PlaitError, UnknownNameError."""
+    kinds = list(kinds)
+    plain = default(len(kinds))
     given = {k: v for k, v in {"fusion": fusion, "learner": learner, **said}.items() if v}
     if preset is not None:
         if preset not in PRESETS:
@@ -49,10 +51,10 @@ def top_for(
     if trials:
         need("optuna", "tune")
     if preset is not None:
-        return DEFAULT, learner
+        return plain, learner
     if given or rows > LARGE or not fixed_here(kinds):
-        return fusion or DEFAULT, learner
-    return DEFAULT, FAST
+        return fusion or plain, learner
+    return plain, FAST
 
 
 def encoders_for(preset: str | None, encoders: Any) -> Any:

@@ -28,3 +28,9 @@ FUSIONS = Table(
 )
 
 DEFAULT = "gated"
+SINGLE = "average"  # of one column, where there is nothing to fuse: its own head, and no layer more
+
+
+def default(columns: int) -> str:
+    """What the loop trains over so many columns, where nobody says."""
+    return DEFAULT if columns > 1 else SINGLE
