@@ -37,7 +37,7 @@ def own_disk(place: str, options: str) -> None:
 
 def full_disk(table: str, mount: str, other: str, found: str) -> None:
     """The disk is full from the second checkpoint on."""
-    own_disk(mount, "size=4m")
+    own_disk(mount, "size=8m")
     _fill_after_the_first_checkpoint(table, mount, other, found, fill=lambda: _fill(Path(mount)), free=lambda: None)
 
 
