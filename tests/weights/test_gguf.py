@@ -298,7 +298,7 @@ def test_the_real_gemma_reads_english() -> None:
     """Perplexity: a network whose numbers or words were wrong is lost at tens of thousands. And what is kept of a text is what
     transformers computes."""
     if (found := find("gemma-3-270m")) is None:
-        pytest.skip("plait weights get gemma-3-270m")
+        pytest.skip("the weights (250 MB) are not on this machine: plait weights get gemma-3-270m")
     own = transformers.AutoTokenizer.from_pretrained(found.folder)
     net = transformers.AutoModelForCausalLM.from_pretrained(found.folder, dtype=torch.float32).eval()
     ids = own(ENGLISH, return_tensors="pt")["input_ids"]
