@@ -654,6 +654,7 @@ def test_a_head_judges_by_exactly_its_metrics_and_the_truth_is_best(name: str) -
     best = head.judge(right, truth, weight[:1])
     for metric in head.metrics:
         sign = -1 if metric in LOWER_IS_BETTER else 1
+        np.testing.assert_array_equal(head.judge(answer, truth, weight, only=metric)[metric], judged[metric])
         assert sign * best[metric][0] >= sign * judged[metric][0], metric
         assert best[metric][0] == pytest.approx(0 if sign < 0 else 1, abs=1e-9), metric
 

@@ -23,9 +23,9 @@ from plait.comparing.trial import run
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
 from plait.data.table import Table, read_table
+from plait.division import draw_split
 from plait.encoders import ENCODERS
 from plait.errors import OutputError, PlaitError, unknown
-from plait.fitting import draw_split
 from plait.fusion import DEFAULT as FUSION
 from plait.learners import LEARNERS
 from plait.preparation import read_labels

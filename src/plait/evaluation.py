@@ -20,6 +20,7 @@ MOST_FULL = 5  # up to so many columns every subset is judged: 2^5
 MOST_SINGLE = 30  # up to so many, each alone and all but each
 SUBSET_DRAWS = 200  # resamples for proper subsets
 WORK, FEWEST_DRAWS = 100_000_000, 30  # rows times classes of all resamples together, and resamples at least
+MANY = 100  # classes above which a proper subset has an interval of its main metric only
 FEWEST = 10  # rows that an interval needs to mean anything
 MOST_GONE = 0.7  # the rate of missing cells that one line tells of
 
@@ -154,9 +155,11 @@ def evaluate(
         figures, drawn = {}, {}
         for subset in subsets:
             answer = found[subset][target][known]
-            draws = head.judge(answer, truth, weight if subset == tuple(columns) else weight[:SUBSET_DRAWS])
+            whole = subset == tuple(columns)
+            drawn_of = main if len(head.names) > MANY and not whole else None
+            draws = head.judge(answer, truth, weight if whole else weight[:SUBSET_DRAWS], only=drawn_of)
             figures[subset] = {
-                name: _figure(value[0], draws[name])
+                name: _figure(value[0], draws.get(name, np.zeros(0)))
                 for name, value in head.judge(answer, truth, np.ones((1, len(truth)))).items()
             }
             drawn[subset] = draws[main]

@@ -5,52 +5,42 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from plait import drift, files
-from plait.calibration import calibrate
 from plait.choosing import encoders_for, top_for
 from plait.data import split as splits
 from plait.data.ledger import Ledger
-from plait.data.schema import Schema
-from plait.data.store import Store
 from plait.data.table import Table, read_table
-from plait.division import draw_split, groups_of, parts_text, sizes
-from plait.encoders import ENCODERS
-from plait.errors import OutputError, PlaitError, TableError
+from plait.division import draw_split, parts_text, sizes
+from plait.errors import OutputError, PlaitError
 from plait.evaluation import Evaluation, evaluate, missing_cells
-from plait.heads import HEADS
 from plait.learning import check as check_fixed
-from plait.learning import learn
 from plait.model import Model
 from plait.objectives import OBJECTIVES, asked
-from plait.predictor import Predictor, assemble
-from plait.preparation import Dataset, prepare, read_cells, read_labels
+from plait.predictor import Predictor
+from plait.preparation import Dataset, read_labels
 from plait.progress import Progress
 from plait.report import model_card, report_json, report_page
 from plait.request import check_metric, read_schema, read_specs, split_options, with_own_split
+from plait.rivals import Rival, better
 from plait.spec import Spec
 from plait.training.checkpoint import Checkpoints
 from plait.training.identity import Identity
 from plait.training.lock import only_one
-from plait.training.loop import INTERRUPTED, train
+from plait.training.loop import INTERRUPTED
 from plait.training.options import Options
-from plait.training.parallel import ALONE, Team, joined
-from plait.training.schedule import step_seed
+from plait.training.parallel import joined
 from plait.training.signals import heeded
 from plait.training.state import State
 from plait.training.tracking import FOLDER as LOGS
 from plait.training.tracking import Log
 from plait.training.tracking import asked as asked_trackers
-
-WIDTH = 128
+from plait.work import Work, begun, learned, prepared
 
 
 def fit(
@@ -151,20 +141,23 @@ def fit(
             )
         progress.say(parts_text(parts))
         known = team.of_first(lambda: Checkpoints.spec(run) if run is not None and allow_data_change else None)
-        spec = known or team.of_first(lambda: _learn(source, schema, labels, specs, np.flatnonzero(parts == 0)))
-        model = _begun(spec, seed, team)
+        spec = known or team.of_first(lambda: learned(source, schema, labels, specs, np.flatnonzero(parts == 0)))
+        model = begun(spec, seed, team)
         if learner is not None:
             check_fixed(model, specs)
         team.only_first(lambda: _check_room(run, model, options))
-        data = team.in_turns(lambda: _prepare(source, schema, model, labels, ledger, max_bad, progress))
+        data = team.in_turns(lambda: prepared(source, schema, model, labels, ledger, max_bad, progress))
         declared = {**specs, "objective": OBJECTIVES.normal(objective)}
         identity = Identity.of(source, data, declared=declared, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = team.only_first(lambda: _checkpoints(run, identity, allow_data_change))
         logged = Log(trackers, run and run / LOGS) if team.first else Log()
         work = Work(spec, model, data, source, parts, how, options, seed, progress, objective, team, logged)
-        model, state = work.learn(deadline, run) if learner is not None else work.train(checkpoints, deadline, stop)
-        predictor = Predictor(spec, model.to("cpu"), schema, _record(work, state, identity))
-        predictor.reference = drift.reference(data.columns, np.flatnonzero(parts == 0))
+        state = work.learn(deadline, run) if learner is not None else work.train(checkpoints, deadline, stop)
+        told: dict[str, Any] = {}
+        if preset == "best":
+            work, state, told = better(work, state, Rival(schema, labels, run, stop), deadline=deadline)
+        predictor = Predictor(work.spec, work.model.to("cpu"), schema, {**_record(work, state, identity), **told})
+        predictor.reference = drift.reference(work.data.columns, np.flatnonzero(parts == 0))
         team.only_first(lambda: _finish(predictor, work, ledger, checkpoints, folder, overwrite))
         predictor.record, predictor.extra = team.of_first(lambda: (predictor.record, predictor.extra))
         return predictor
@@ -180,16 +173,6 @@ def _reserved(folder: Path | None, run: Path | None, overwrite: bool) -> bool:
     return overwrite
 
 
-def _begun(spec: dict[str, Any], seed: int, team: Team) -> Model:
-    """The model of a spec, as the seed draws it, and as the modules that the first process was given begin."""
-    with torch.random.fork_rng():
-        torch.manual_seed(step_seed(seed, 2**32 - 1))
-        model = assemble(spec, outside=True)
-        team.only_first(model.begin)
-        team.same(model)
-    return model
-
-
 def _check_room(run: Path | None, model: Model, options: Options) -> None:
     if run is not None:
         Checkpoints.check_room(run, model, copies=options.copies)
@@ -197,60 +180,6 @@ def _check_room(run: Path | None, model: Model, options: Options) -> None:
 
 def _checkpoints(run: Path | None, identity: Identity, allow_data_change: bool) -> Checkpoints | None:
     return None if run is None else Checkpoints(run, identity, allow_data_change=allow_data_change)
-
-
-@dataclass
-class Work:
-    """All that a model is made from."""
-
-    spec: dict[str, Any]
-    model: Model
-    data: Dataset
-    table: Table
-    parts: np.ndarray
-    how: dict[str, Any]
-    options: Options
-    seed: int
-    progress: Progress
-    objective: Spec = "supervised"
-    team: Team = ALONE
-    log: Log = field(default_factory=Log)
-
-    def train(self, checkpoints: Checkpoints | None, deadline: float | None, stop: Any) -> tuple[Model, State]:
-        """By the loop, then brought to its temperatures; the spec takes them up."""
-        valid = np.flatnonzero(self.parts == 1)
-        state = train(
-            self.model,
-            OBJECTIVES.build(self.objective, outside=True, targets=list(self.spec["outputs"])),
-            self.data,
-            train_rows=np.flatnonzero(self.parts == 0),
-            valid_rows=valid,
-            options=self.options,
-            seed=self.seed,
-            checkpoints=checkpoints,
-            deadline=deadline,
-            progress=self.progress,
-            stop=stop,
-            team=self.team,
-            log=self.log,
-        )
-        self.spec["temperature"] = self.team.of_first(lambda: calibrate(self.model, self.data, valid, seed=self.seed))
-        self.model.temperature = dict(self.spec["temperature"])
-        return self.model, state
-
-    def learn(self, deadline: float | None = None, folder: Path | None = None) -> tuple[Model, State]:
-        """By the learners; the spec takes up what they have learned."""
-        groups = (
-            groups_of(self.table.column(self.how["group"]), np.arange(len(self.table))) if self.how["group"] else None
-        )
-        options: dict[str, Any] = {"how": self.how, "seed": self.seed, "progress": self.progress, "deadline": deadline}
-        options["folder"] = folder
-        self.spec["learner"] = self.team.of_first(
-            lambda: learn(self.model, self.data, self.spec, parts=self.parts, groups=groups, **options)
-        )
-        made = assemble(self.spec, outside=True)
-        made.encoders.load_state_dict(self.model.encoders.state_dict())  # what they hold beside what stands in the spec
-        return made.eval(), State()
 
 
 def _write(predictor: Predictor, folder: Path, checkpoints: Checkpoints, overwrite: bool, progress: Progress) -> None:
@@ -326,59 +255,6 @@ def _judge(
     )
     progress.say(str(result))
     return predictor, result
-
-
-def _originals(classes: list[str] | None, cells: list[Any], values: list[Any]) -> dict[str, list[Any]]:
-    """What stands in the table for each class, where it is not text: predictions then are of the same kind."""
-    if classes is None:
-        return {}
-    first = {cell: value for cell, value in zip(reversed(cells), reversed(values)) if not isinstance(cell, tuple)}
-    plain = [getattr(first.get(c, c), "tolist", lambda v=first.get(c, c): v)() for c in classes]
-    kinds = {type(v) for v in plain}
-    return {"values": plain} if kinds in ({bool}, {int}) else {}
-
-
-def _learn(
-    table: Table, schema: Schema, labels: dict[str, list[Any]], specs: dict[str, Any], rows: np.ndarray
-) -> dict[str, Any]:
-    """The completed spec: facts learned from the training rows only."""
-    spec: dict[str, Any] = {**specs, "inputs": {}, "outputs": {}, "width": 1 if "learner" in specs else WIDTH}
-    for target, part in specs["outputs"].items():
-        try:
-            done = HEADS.complete(part, [labels[target][r] for r in rows])
-            spec["outputs"][target] = {**done, **_originals(done.get("classes"), labels[target], table.column(target))}
-        except TableError as error:
-            counts = Counter(str(v) for v in labels[target] if v is not None).most_common(3)
-            raise TableError(
-                f"Target {target!r}: {error}. In the whole table: {', '.join(f'{v!r} x {n}' for v, n in counts)}."
-            ) from None
-    for column, part in specs["inputs"].items():
-        spec["inputs"][column] = ENCODERS.complete(
-            part, read_cells(table, column, schema.inputs[column], rows.tolist(), schema.options[column])
-        )
-    return spec
-
-
-def _prepare(
-    table: Table,
-    schema: Schema,
-    model: Any,
-    labels: dict[str, list[Any]],
-    ledger: Ledger,
-    max_bad: float,
-    progress: Progress,
-) -> Dataset:
-    encoders = dict(model.encoders.items())
-    columns = prepare(table, encoders, store=Store(), ledger=ledger, progress=progress, options=schema.options)
-    if len(ledger):
-        progress.say(f"{len(ledger)} bad cells, counted as missing:\n{ledger.first()}")
-    if ledger.odd:
-        progress.say(f"{len(ledger.odd)} cells used with a remark:\n{ledger.first(odd=True)}")
-    if ledger.unseen:
-        progress.say(ledger.unseen_text())
-    ledger.check(max_bad=max_bad)
-    targets = {t: model.heads[t].collate(cells) for t, cells in labels.items()}
-    return Dataset(columns, encoders, targets, len(table), labels)
 
 
 def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.ndarray) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 `weight` is (R, n): R rows of weights, one for the figure itself (ones), or R resamples (how often each row was drawn;
 Efron 1979). Every metric is (R,), NaN where it is not defined (a class without rows, say). With unit weights they equal
-scikit-learn's, which the tests hold them to; scikit-learn computes one resample at a time, a call each.
+scikit-learn's, which the tests hold them to; scikit-learn computes one resample at a time, a call each. `only`: the name of the
+one metric that is wanted; those of rankings are not computed for another.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
+RANKINGS = ("roc_auc", "average_precision")  # these take the most time: every class is sorted
 LOWER_IS_BETTER = {"log_loss", "ece", "brier", "mae", "rmse", "hamming_loss"}
 
 
@@ -22,11 +24,13 @@ def resamples(n: int, *, seed: int = 0, draws: int | None = None) -> Array:
     return np.stack([np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(draws)]).astype(np.float64)
 
 
-def classification(probability: Array, truth: Array, weight: Array) -> dict[str, Array]:
+def classification(probability: Array, truth: Array, weight: Array, *, only: str | None = None) -> dict[str, Array]:
     """probability (n, C), truth (n,) class ids. Precision, recall and F1 are over the classes that occur or are
     predicted; ROC AUC and average precision are means over classes, each against the rest (binary: of class 1)."""
     n, classes = probability.shape
     guess = probability.argmax(1)
+    if only == "accuracy":
+        return {only: weight @ (guess == truth) / weight.sum(1)}
     true, claimed = np.eye(classes)[truth], np.eye(classes)[guess]
     hit, actual, said = weight @ (true * claimed), weight @ true, weight @ claimed
     total = weight.sum(1)
@@ -34,8 +38,8 @@ def classification(probability: Array, truth: Array, weight: Array) -> dict[str,
     f1 = _ratio(2 * hit, actual + said)
     known = (actual + said) > 0
     chosen = probability[np.arange(n), truth]
-    auc, ap = _rankings(probability, truth[:, None] == np.arange(classes), weight, binary=classes == 2)
-    return {
+    auc, ap = _rankings(probability, truth[:, None] == np.arange(classes), weight, binary=classes == 2, only=only)
+    found = {
         "accuracy": hit.sum(1) / total,
         "balanced_accuracy": _mean(recall, actual > 0),
         "precision_macro": _mean(np.nan_to_num(precision), known),
@@ -50,19 +54,22 @@ def classification(probability: Array, truth: Array, weight: Array) -> dict[str,
         "brier": weight @ ((probability - true) ** 2).sum(1) / total,
         "ece": _calibration_error(probability.max(1), guess == truth, weight),
     }
+    return found if only is None else {only: found[only]}
 
 
-def multilabel(probability: Array, truth: Array, weight: Array) -> dict[str, Array]:
+def multilabel(probability: Array, truth: Array, weight: Array, *, only: str | None = None) -> dict[str, Array]:
     """probability and truth (n, C), truth bool; a label is said where its probability reaches one half."""
     said = probability >= 0.5
+    if only == "accuracy":
+        return {only: weight @ (said == truth).all(1) / weight.sum(1)}
     true = weight @ (said & truth)
     actual, claimed = weight @ truth, weight @ said
     total = weight.sum(1)
     f1 = _ratio(2 * true, actual + claimed)
     known = (actual + claimed) > 0
-    auc, ap = _rankings(probability, truth.astype(bool), weight, binary=False)
+    auc, ap = _rankings(probability, truth.astype(bool), weight, binary=False, only=only)
     loss = -np.where(truth, np.log(probability.clip(1e-15)), np.log((1 - probability).clip(1e-15))).mean(1)
-    return {
+    found = {
         "accuracy": weight @ (said == truth).all(1) / total,
         "hamming_loss": weight @ (said != truth).mean(1) / total,
         "precision_micro": np.nan_to_num(_ratio(true.sum(1), claimed.sum(1))),
@@ -73,9 +80,10 @@ def multilabel(probability: Array, truth: Array, weight: Array) -> dict[str, Arr
         "average_precision": ap,
         "log_loss": weight @ loss / total,
     }
+    return found if only is None else {only: found[only]}
 
 
-def regression(value: Array, truth: Array, weight: Array) -> dict[str, Array]:
+def regression(value: Array, truth: Array, weight: Array, *, only: str | None = None) -> dict[str, Array]:
     """value and truth (n,), in the user's units. R2 is not defined where all truths are the same."""
     total = weight.sum(1)
     error = value - truth
@@ -83,7 +91,8 @@ def regression(value: Array, truth: Array, weight: Array) -> dict[str, Array]:
     varies = np.where(weight > 0, truth, np.inf).min(1) < np.where(weight > 0, truth, -np.inf).max(1)
     spread = np.where(varies, (weight * (truth - mean[:, None]) ** 2).sum(1), 0)  # rounding is no spread
     square = weight @ error**2
-    return {"r2": 1 - _ratio(square, spread), "mae": weight @ np.abs(error) / total, "rmse": np.sqrt(square / total)}
+    found = {"r2": 1 - _ratio(square, spread), "mae": weight @ np.abs(error) / total, "rmse": np.sqrt(square / total)}
+    return found if only is None else {only: found[only]}
 
 
 def interval(values: Array, level: float = 0.95) -> tuple[float, float] | None:
@@ -141,8 +150,10 @@ def _ties(values: Array) -> tuple[Array, Array]:
     return order, np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
 
 
-def _rankings(score: Array, truth: Array, weight: Array, *, binary: bool) -> tuple[Array, Array]:
-    """ROC AUC and average precision, each the mean over columns that have both kinds of rows."""
+def _rankings(score: Array, truth: Array, weight: Array, *, binary: bool, only: str | None) -> tuple[Array, Array]:
+    """ROC AUC and average precision, each the mean over columns that have both kinds of rows; NaN where neither is wanted."""
+    if only is not None and only not in RANKINGS:
+        return np.full(len(weight), np.nan), np.full(len(weight), np.nan)
     columns = [1] if binary else range(score.shape[1])
     pairs = [_ranking(score[:, c], truth[:, c], weight) for c in columns]
     auc, ap = (np.stack(v, 1) for v in zip(*pairs))

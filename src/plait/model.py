@@ -158,8 +158,8 @@ class FeatureLevel(nn.Module):
             outputs[target] = own[0] if len(own) == 1 else head.mix(own, [share] * len(own))
             if target in targets:
                 y = targets[target]
-                loss = torch.stack([head.loss(o, y) for o in own]).mean(0)
-                losses[target] = loss + PRIOR * head.loss(head(nothing(self.null, len(y))), y)
+                loss = torch.stack([head.loss_of_row(o, y) for o in own]).mean(0)
+                losses[target] = loss + PRIOR * head.loss_of_row(head(nothing(self.null, len(y))), y)
         return outputs, losses
 
     def _members(self, fused: Tokens) -> list[Tokens]:
@@ -205,12 +205,12 @@ class DecisionLevel(nn.Module):
             outputs[target] = joint
             if target in targets:
                 y = targets[target]
-                losses[target] = prior.loss(default, y) + sum(
-                    self.each[c][target].loss(own[c], y) * present[c] for c in own
+                losses[target] = prior.loss_of_row(default, y) + sum(
+                    self.each[c][target].loss_of_row(own[c], y) * present[c] for c in own
                 )
                 if self.learns:
                     apart = {c: o.detach() for c, o in own.items()}
-                    losses[target] = losses[target] + prior.loss(
+                    losses[target] = losses[target] + prior.loss_of_row(
                         self._joint(prior, apart, weight, default.detach(), some), y
                     )
         return outputs, losses

@@ -112,13 +112,12 @@ def _facts(
     if not known.any():
         return {"metric": main, "rows": 0, "floor": None, "curves": []}
     one = np.ones((1, len(truth)))
-    kinds = max(1, len(head.names))  # metrics of every class are what takes long
-    draws = int(np.clip(10 * WORK // (len(truth) * max(10, kinds)), FEWEST_DRAWS if kinds <= 50 else 10, DRAWS))
+    draws = int(np.clip(WORK // len(truth), FEWEST_DRAWS, DRAWS))
     weight = metrics.resamples(len(truth), seed=seed, draws=draws)
 
     def point(rate: float, answer: np.ndarray, *, drawn: bool) -> Facts:
-        value = float(head.judge(answer, truth, one)[main][0])
-        span = metrics.interval(head.judge(answer, truth, weight)[main]) if drawn else None
+        value = float(head.judge(answer, truth, one, only=main)[main][0])
+        span = metrics.interval(head.judge(answer, truth, weight, only=main)[main]) if drawn else None
         return {
             "rate": rate,
             "value": value if np.isfinite(value) else None,

@@ -39,6 +39,7 @@ class _Estimator(_base.BaseEstimator):
         self,
         *,
         encoders: str | Mapping[str, Spec] | None = "auto",
+        preset: str | None = None,
         learner: Spec | None = None,
         fusion: Spec | None = None,
         training: Mapping[str, Any] | None = None,
@@ -52,6 +53,7 @@ class _Estimator(_base.BaseEstimator):
         quiet: bool = True,
     ) -> None:
         self.encoders = encoders
+        self.preset = preset
         self.learner = learner
         self.fusion = fusion
         self.training = training
@@ -92,6 +94,7 @@ class _Estimator(_base.BaseEstimator):
             modalities={**(self.modalities or {}), target: self._kind},
             encoders=self.encoders,
             fusion=self.fusion,
+            preset=self.preset,
             learner=self.learner,
             split={"valid": self.valid, "test": 0.0, "column": ""},  # a column called "split" is one like any other
             training=self.training,

@@ -114,7 +114,7 @@ def test_one_fit_and_one_predict_of_them_all(
         ledgers.append(options["ledger"])
         return prepare(*args, **options)
 
-    monkeypatch.setattr("plait.fitting.prepare", watched)
+    monkeypatch.setattr("plait.work.prepare", watched)
     monkeypatch.setattr("plait.predictor.prepare", watched)
     kinds = {column: kind for kind, column in COLUMNS.items()}
     model = plait.fit(

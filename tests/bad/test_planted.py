@@ -90,7 +90,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: Any, **options: Any) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("plait.fitting.train", train)
+    monkeypatch.setattr("plait.work.train", train)
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def fit(
     checkpoint takes. `only_train`: it ends when all is trained, before the model is judged."""
     import torch
 
-    import plait.fitting
+    import plait.work
     from plait import files
     from plait.training.checkpoint import Checkpoints
 
@@ -128,7 +128,7 @@ def fit(
     if stop_after is not None:
         around(Checkpoints, "save", after=lambda _, step, *__: os._exit(STOPPED) if step == stop_after else None)
     if only_train:
-        around(plait.fitting, "train", after=lambda *_, **__: os._exit(0))
+        around(plait.work, "train", after=lambda *_, **__: os._exit(0))
     toy.fit(table, out=out, **options)
 
 

@@ -35,9 +35,9 @@ def test_every_fusion_learns_what_is_planted(tmp_path: Path, fusion: str) -> Non
 
 
 def test_after_preparation_no_media_file_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import plait.fitting as fitting
+    import plait.work as work
 
-    real = fitting.train
+    real = work.train
 
     def watched(*arguments: object, **options: object) -> object:
         OPENED.clear()
@@ -48,7 +48,7 @@ def test_after_preparation_no_media_file_is_opened(tmp_path: Path, monkeypatch: 
             WATCH["on"] = False
 
     table = toy.make(tmp_path, 40)
-    monkeypatch.setattr(fitting, "train", watched)
+    monkeypatch.setattr(work, "train", watched)
     toy.fit(table, epochs=2)
     assert OPENED == []
     WATCH["on"] = True

@@ -78,6 +78,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "alternate and ogm": ({"alternate": True, "balance": "ogm-ge"}, "alternate: found true beside balance='ogm-ge'"),
     "alternate and blend": ({"alternate": True, "balance": "blend"}, "alternate: found true beside balance='blend'"),
     "never together": ({"alone_first": 1, "balance": "ogm-ge"}, "'ogm-ge' beside alone_first=1"),
+    "mixed and weighed": ({"mixup": 0.2, "balance": "blend"}, "mixup: found 0.2 beside balance='blend'"),
+    "no depth": ({"stochastic_depth": 1}, "stochastic_depth: 1 is out of range, expected from 0 to below 1"),
     "not a number": ({"learning_rate": float("nan")}, "learning_rate: nan is out of range"),
 }
 

@@ -17,8 +17,8 @@ from plait.data.ledger import Ledger
 from plait.data.schema import Schema
 from plait.data.store import Store
 from plait.data.table import Table
+from plait.division import draw_split
 from plait.encoders import ENCODERS
-from plait.fitting import WIDTH, draw_split
 from plait.fusion import default
 from plait.heads import HEADS
 from plait.heads.base import Head
@@ -27,6 +27,7 @@ from plait.progress import Progress
 from plait.request import read_specs
 from plait.spec import Spec
 from plait.training.options import Options
+from plait.work import WIDTH
 
 QUIET = Progress(quiet=True)  # under a bar of our own
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from plait import metrics
 from plait.comparing.account import Facts
@@ -14,15 +13,13 @@ from plait.comparing.advice import signed_gap
 from plait.comparing.bench import QUIET, Bench
 from plait.comparing.figures import Figure, clear, over_rows, over_splits
 from plait.evaluation import FEWEST
-from plait.fitting import Work
 from plait.heads.base import Head
 from plait.inference import answers
-from plait.predictor import assemble
 from plait.preparation import Dataset
 from plait.progress import Progress
 from plait.report import words
 from plait.training.loop import INTERRUPTED
-from plait.training.schedule import step_seed
+from plait.work import Work, begun
 
 ALONE = "alone"
 WAYS = ("supervised", "uncertainty", "gradnorm")  # objectives that weigh the losses of several targets
@@ -64,11 +61,7 @@ def _trial(
     ready = {c: first.ready(c, part, place) for c, part in specs["inputs"].items()}
     spec = {**first.spec(ready, specs, place), "outputs": {t: b.outputs[place] for t, b in benches.items()}}
     seed = first.seeds[place]
-    with torch.random.fork_rng():
-        torch.manual_seed(step_seed(seed, 2**32 - 1))
-        model = assemble(spec, outside=True)
-        for _, encoder in model.encoders.items():
-            encoder.begin()
+    model = begun(spec, seed)
     data = Dataset(
         {c: r.cells for c, r in ready.items()},
         dict(model.encoders.items()),
@@ -78,7 +71,7 @@ def _trial(
     )
     objective = "supervised" if way == ALONE else way
     work = Work(spec, model, data, first.table, first.parts[place], first.how, first.options, seed, QUIET, objective)
-    model, state = work.train(None, None, None)
+    state = work.train(None, None, None)
     if state.stopped == INTERRUPTED:
         raise KeyboardInterrupt
     data.targets = {t: y.cpu() for t, y in data.targets.items()}
@@ -94,10 +87,10 @@ def _score(head: Head, answer: np.ndarray, truth: np.ndarray, seed: int) -> Scor
     main = head.metrics[0]
     if not len(truth):
         return float("nan"), np.zeros(0)
-    value = float(head.judge(answer, truth, np.ones((1, len(truth))))[main][0])
+    value = float(head.judge(answer, truth, np.ones((1, len(truth))), only=main)[main][0])
     if len(truth) < FEWEST:
         return value, np.zeros(0)
-    return value, head.judge(answer, truth, metrics.resamples(len(truth), seed=seed))[main]
+    return value, head.judge(answer, truth, metrics.resamples(len(truth), seed=seed), only=main)[main]
 
 
 def _target_json(target: str, bench: Bench, scores: Mapping[tuple[str, str], Sequence[Score]]) -> Facts:

@@ -16,17 +16,14 @@ from plait.comparing.bench import QUIET, Bench, Ready
 from plait.comparing.rungs import TRAINED, TUNED, Rung
 from plait.evaluation import FEWEST
 from plait.facts import outsource
-from plait.fitting import Work
 from plait.inference import answers
 from plait.learning import check as check_fixed
 from plait.model import Model
 from plait.nn.linear import goals
-from plait.predictor import assemble
 from plait.preparation import Dataset
 from plait.training.loop import INTERRUPTED
-from plait.training.schedule import step_seed
+from plait.work import Work, begun, tuned_epochs
 
-STEPS, EPOCHS = 300, 10  # at most, of a network that is trained on, where nobody says how many epochs
 LINKS = {
     "category": torch.log,
     "labels": lambda share: share.clamp(1e-6, 1 - 1e-6).logit(),
@@ -60,7 +57,8 @@ def run(bench: Bench, rung: Rung, place: int, *, choose: bool) -> Trial:
     learner = None if rung.kind in TRAINED else bench.learner
     if rung.kind == TUNED and bench.options.epochs is None:
         bench = copy(bench)
-        bench.options = replace(bench.options, epochs=_epochs(bench, place))
+        count = int((bench.parts[place] == 0).sum())
+        bench.options = replace(bench.options, epochs=tuned_epochs(count, bench.options.batch_size))
     specs = bench.specs(rung.encoders, learner)
     ready = {column: bench.ready(column, part, place) for column, part in specs["inputs"].items()}
     spec = bench.spec(ready, specs, place)
@@ -83,12 +81,6 @@ def run(bench: Bench, rung: Rung, place: int, *, choose: bool) -> Trial:
     return Trial(found, draws, choice, ready, facts + learned, seconds, model_bytes(model, spec))
 
 
-def _epochs(bench: Bench, place: int) -> int:
-    """How long a network is trained on: ten epochs, fewer of a large table, but one at least."""
-    rows = int((bench.parts[place] == 0).sum())
-    return max(1, min(EPOCHS, -(-STEPS * bench.options.batch_size // max(rows, 1))))
-
-
 def data_of(bench: Bench, ready: Mapping[str, Ready], place: int) -> Dataset:
     cells = {c: r.cells for c, r in ready.items()}
     labels = {bench.target: bench.labels}
@@ -100,20 +92,18 @@ def made(
 ) -> Model:
     """The model, by the loop or by the learner, as plait.fit would make it."""
     seed = bench.seeds[place]
-    with torch.random.fork_rng():
-        torch.manual_seed(step_seed(seed, 2**32 - 1))
-        model = assemble(spec, outside=True)
-        model.begin()
+    model = begun(spec, seed)
     data.encoders = dict(model.encoders.items())
     work = Work(spec, model, data, bench.table, parts, bench.how, bench.options, seed, QUIET)
     if "learner" in specs:
         check_fixed(model, specs)
-        return work.learn()[0]
-    model, state = work.train(None, None, None)
+        work.learn()
+        return work.model
+    state = work.train(None, None, None)
     if state.stopped == INTERRUPTED:
         raise KeyboardInterrupt
     data.targets = {t: y.cpu() for t, y in data.targets.items()}
-    return model.to("cpu")
+    return work.model.to("cpu")
 
 
 def _judge(
@@ -130,7 +120,8 @@ def figures(bench: Bench, answer: np.ndarray, rows: np.ndarray, place: int) -> t
     if len(truth) < FEWEST:
         return values, np.zeros(0)
     weight = metrics.resamples(len(truth), seed=bench.seeds[0])
-    return values, head.judge(answer, truth, weight)[head.metrics[0]]
+    main = head.metrics[0]
+    return values, head.judge(answer, truth, weight, only=main)[main]
 
 
 def _choice(bench: Bench, model: Model, data: Dataset, rows: np.ndarray, place: int) -> tuple[float, float]:

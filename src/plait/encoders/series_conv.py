@@ -12,6 +12,7 @@ from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm
 from plait.nn.series import Facts, Waves, channels_of, learn_facts, places
+from plait.nn.skip import Skip
 from plait.types import Inputs, Prepared, Series, Tokens
 
 TOKENS = 512  # steps above which the first convolution takes two, four, … at a time
@@ -28,11 +29,12 @@ class Dilated(nn.Module):
         self.conv1 = nn.Conv1d(channels, channels, KERNEL, padding=pad, dilation=dilation, bias=False)
         self.conv2 = nn.Conv1d(channels, channels, KERNEL, padding=pad, dilation=dilation, bias=False)
         self.norm1, self.norm2 = BatchNorm(channels), BatchNorm(channels)
+        self.skip = Skip()
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         y = torch.relu(over_real(self.norm1, self.conv1(x), real))
         y = over_real(self.norm2, self.conv2(y), real)
-        return torch.relu(x + y)
+        return torch.relu(x + self.skip(y))
 
 
 def over_real(norm: nn.Module, x: Tensor, real: Tensor) -> Tensor:

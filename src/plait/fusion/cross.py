@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from plait.fusion.base import Fusion, row_present
 from plait.nn.attention import MASKED
 from plait.nn.pooling import AttentionPool, mlp
+from plait.nn.skip import Skip
 from plait.nn.streams import Tagged
 from plait.types import Tokens
 
@@ -25,15 +26,15 @@ class Crossing(nn.Module):
         self.query = nn.ModuleList(nn.Linear(width, width) for _ in range(count))
         self.out = nn.ModuleList(nn.Linear(width, width) for _ in range(count))
         self.mlps = nn.ModuleList(mlp(width, width, hidden=2 * width) for _ in range(count))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.skip = nn.Dropout(dropout), Skip()
 
     def forward(self, x: Tensor, first: Tensor, seen: Tensor, sizes: list[int]) -> Tensor:
         """x, first (B, N, D): tokens of all streams, `sizes` of each. seen (B, N, N): which token sees which."""
         query = each(self.query, self.norm(x), sizes)
         key, value = self.key_value(self.source(first)).chunk(2, -1)
         found = each(self.out, attend(query, key, value, seen, self.heads), sizes)
-        x = x + self.dropout(found.masked_fill(~seen.any(-1, keepdim=True), 0.0))
-        return x + self.dropout(each(self.mlps, self.after(x), sizes))  # type: ignore[no-any-return]
+        x = x + self.skip(self.dropout(found.masked_fill(~seen.any(-1, keepdim=True), 0.0)))
+        return x + self.skip(self.dropout(each(self.mlps, self.after(x), sizes)))  # type: ignore[no-any-return]
 
 
 class Own(nn.Module):
@@ -46,12 +47,12 @@ class Own(nn.Module):
         self.map = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.mlp = mlp(width, width, hidden=2 * width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.skip = nn.Dropout(dropout), Skip()
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         query, key, value = self.map(self.norm(x)).chunk(3, -1)
-        x = x + self.dropout(self.out(attend(query, key, value, seen, self.heads)))
-        return x + self.dropout(self.mlp(self.after(x)))  # type: ignore[no-any-return]
+        x = x + self.skip(self.dropout(self.out(attend(query, key, value, seen, self.heads))))
+        return x + self.skip(self.dropout(self.mlp(self.after(x))))  # type: ignore[no-any-return]
 
 
 def each(maps: nn.ModuleList, x: Tensor, sizes: list[int]) -> Tensor:

@@ -137,5 +137,7 @@ class CategoryHead(Head):
     def share(self, figures: dict[str, float | None]) -> float:
         return (figures["log_loss"] or 0.0) / float(np.log(len(self.names)))
 
-    def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
-        return metrics.classification(answer, target, weight)
+    def judge(
+        self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray, *, only: str | None = None
+    ) -> dict[str, np.ndarray]:
+        return metrics.classification(answer, target, weight, only=only)

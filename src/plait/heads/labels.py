@@ -96,5 +96,7 @@ class LabelsHead(Head):
     def share(self, figures: dict[str, float | None]) -> float:
         return (figures["log_loss"] or 0.0) / float(np.log(2))
 
-    def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
-        return metrics.multilabel(answer, target > 0.5, weight)
+    def judge(
+        self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray, *, only: str | None = None
+    ) -> dict[str, np.ndarray]:
+        return metrics.multilabel(answer, target > 0.5, weight, only=only)

@@ -115,5 +115,7 @@ class NumberHead(Head):
     def share(self, figures: dict[str, float | None]) -> float:
         return ((figures["rmse"] or 0.0) / self.std) ** 2
 
-    def judge(self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray) -> dict[str, np.ndarray]:
-        return metrics.regression(answer, target, weight)
+    def judge(
+        self, answer: np.ndarray, target: np.ndarray, weight: np.ndarray, *, only: str | None = None
+    ) -> dict[str, np.ndarray]:
+        return metrics.regression(answer, target, weight, only=only)

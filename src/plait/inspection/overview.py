@@ -13,8 +13,8 @@ import numpy as np
 from plait.data import split as splits
 from plait.data.ledger import Ledger
 from plait.data.table import Table, read_table
+from plait.division import draw_split
 from plait.errors import OutputError, TableError
-from plait.fitting import draw_split
 from plait.inspection.columns import Roles, roles_of
 from plait.inspection.described import Facts, described, duplicates
 from plait.inspection.findings import Finding, plural, sorted_findings

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from plait.nn.skip import Skip
+
 MASKED = -1e4  # finite, and representable in bf16 and fp16: an all-masked row stays finite
 
 
@@ -43,11 +45,11 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.mlp = nn.Sequential(nn.Linear(width, expand * width), nn.GELU(), nn.Linear(expand * width, width))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.skip = nn.Dropout(dropout), Skip()
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.norm1(x), mask))
-        return x + self.dropout(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
+        x = x + self.skip(self.dropout(self.attention(self.norm1(x), mask)))
+        return x + self.skip(self.dropout(self.mlp(self.norm2(x))))  # type: ignore[no-any-return]
 
 
 class Transformer(nn.Module):

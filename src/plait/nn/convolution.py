@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from plait.nn.skip import Skip
+
 FEWEST = 16  # values a channel
 
 
@@ -33,14 +35,14 @@ class Residual(nn.Module):
         self.conv1 = nn.Conv2d(channels_in, channels, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
         self.norm1, self.norm2 = BatchNorm(channels), BatchNorm(channels)
-        self.short = nn.Conv2d(channels_in, channels, 1, bias=False)
+        self.short, self.skip = nn.Conv2d(channels_in, channels, 1, bias=False), Skip()
 
     def forward(self, x: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         after = None if real is None else real[:, :, :: self.stride]
         y = hold(torch.relu(self.norm1(self.conv1(x))), after)
         # Sliced before the 1x1 convolution: with a stride its backward overruns memory on CPUs (torch 2.13, channels last).
         short = self.short(x[:, :, :: self.stride, :: self.stride])
-        return hold(torch.relu(self.norm2(self.conv2(y)) + short), after), after
+        return hold(torch.relu(self.skip(self.norm2(self.conv2(y))) + short), after), after
 
 
 def hold(x: Tensor, real: Tensor | None) -> Tensor:

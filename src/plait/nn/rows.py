@@ -41,6 +41,11 @@ def drop(inputs: Inputs, keep: Tensor) -> Inputs:
     return {name: gone[name](t) if name in gone else t for name, t in inputs.items()}
 
 
+def mark(inputs: Inputs) -> str:
+    """The name of what tells which rows are present: (B,), 0 where one is missing."""
+    return "present" if "present" in inputs else "lengths"
+
+
 def length_mask(lengths: Tensor, size: int) -> Tensor:
     """(B,) -> (B, size) bool, True before the length."""
     return torch.arange(size, device=lengths.device) < lengths[:, None]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, Residual, hold
 from plait.nn.pictures import Pictures, scaled
+from plait.nn.skip import Skip
 from plait.nn.spectrum import HOP, RATE, LogMel
 from plait.types import Clip, Inputs, Prepared, Tokens
 
@@ -100,14 +101,14 @@ class Over(nn.Module):
         )
         self.time = nn.ModuleList(nn.Conv2d(channels, channels, (3, 1), 1, (1, 0), bias=False) for _ in range(2))
         self.norms = nn.ModuleList(BatchNorm(channels) for _ in range(4))
-        self.short = nn.Conv2d(channels_in, channels, 1, bias=False)
+        self.short, self.skip = nn.Conv2d(channels_in, channels, 1, bias=False), Skip()
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         short = _each(self.short, x[..., ::2, ::2])
         for step in range(2):
             x = _each(lambda f, i=step: torch.relu(self.norms[2 * i](self.space[i](f))), x)
             x = _along(lambda f, i=step: self.norms[2 * i + 1](self.time[i](f)), hold(x, real))
-            x = torch.relu(x if step == 0 else x + short)
+            x = torch.relu(x if step == 0 else self.skip(x) + short)
         return x
 
 

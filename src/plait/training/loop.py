@@ -17,11 +17,12 @@ from plait.model import Model
 from plait.objectives.base import Objective
 from plait.preparation import Dataset
 from plait.progress import Bar, Progress
-from plait.training import blending, optimizers, sharding
+from plait.training import blending, mixing, optimizers, sharding
 from plait.training.averages import Soup, Weights, copied, moved
 from plait.training.balance import Modulation, shown
 from plait.training.checkpoint import Checkpoints, optimizer_tensors, restore_optimizer
 from plait.training.curriculum import row_lengths
+from plait.training.depth import set_depth
 from plait.training.finite import finite, finite_weights
 from plait.training.initial import initialise
 from plait.training.options import Options
@@ -30,7 +31,7 @@ from plait.training.prefetch import prefetch
 from plait.training.schedule import order, planned, step_seed
 from plait.training.signals import TERMINATED, Stop
 from plait.training.state import Speed, State
-from plait.training.step import accelerator_for, attached, gradient
+from plait.training.step import accelerator_for, attached, gradient, seeded
 from plait.training.tracking import Log
 from plait.training.validation import validate
 from plait.types import Batch
@@ -61,6 +62,8 @@ def train(
     Several processes, a `team`, take their share of each step; the first has the checkpoints, and says when to stop.
     Raises PlaitError where the options ask for what the model, torch or the rows do not have."""
     options.check(valid=len(valid_rows))
+    mixing.check(model, options)
+    set_depth(model, options)
     stop, log = stop or Stop(), log or Log()
     accelerator, precision = accelerator_for(options.precision, team)
     with attached(model, objective):
@@ -203,7 +206,7 @@ class _Run:
 
     def advance(self, state: State, parts: list[Batch], rows: np.ndarray) -> None:
         """One step. Every random draw in it follows from the seed and the step."""
-        torch.manual_seed(step_seed(self.seed, state.step, self.team.rank))
+        seeded(step_seed(self.seed, state.step, self.team.rank), self.accelerator.device)
         options, scores = self.options, [entry["score"] for entry in state.history]
         rate = planned(options, state.step, steps=self.steps, epochs=self.epochs, scores=scores)
         show = shown(options, state.step, total=self.epochs * self.steps, columns=list(self.data.columns))
@@ -217,6 +220,7 @@ class _Run:
             show=show,
             modulation=Modulation(self.model, options.balance_alpha) if together else None,
             blend=state.blend["weights"] if options.balance == "blend" else None,
+            options=options,
             team=self.team,
         )
         norm = sharding.whole(self.accelerator.clip_grad_norm_(self.clipped, options.clip))

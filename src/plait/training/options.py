@@ -35,7 +35,7 @@ OPTIMIZERS = {
 WARMUP, CYCLE = 0.05, 0.3  # shares of all steps in which the rate rises: as usual, and with "one-cycle" (Smith 2018)
 WHOLE = ("epochs", "batch_size", "accumulate", "patience", "decay_epochs", "soup")
 REAL = ("learning_rate", "weight_decay", "momentum", "l1", "warmup", "decay", "clip", "ema", "curriculum", "alone_first",
-        "balance_alpha")  # fmt: skip
+        "balance_alpha", "mixup", "cutmix", "stochastic_depth")  # fmt: skip
 YES_OR_NO = ("nesterov", "alternate", "shard")
 NONE = ("epochs", "patience", "decay_epochs")  # may be None
 ASKED = None  # until __post_init__: then the value that goes with the optimizer, or the schedule
@@ -66,6 +66,9 @@ class Options:
     alternate: bool = False  # each step shows another column alone, then one all of them
     balance: str = "none"  # between columns: "ogm-ge" scales their gradients, "blend" their losses
     balance_alpha: float = 0.3  # how strongly "ogm-ge" does
+    mixup: float = 0.0  # alpha of the Beta distribution by which two rows are added up; 0: none
+    cutmix: float = 0.0  # the same for a box of one picture in another
+    stochastic_depth: float = 0.0  # chance that a row goes past the last residual block; less for those before
     ema: float = 0.0  # decay of a moving average of the weights, which is judged and kept; 0: none
     soup: int = 0  # the mean of the weights after the best so many epochs is judged too; 0: none
     init: str = "default"  # how the matrices of adapters, fusion and heads begin
@@ -113,6 +116,12 @@ class Options:
             why = f"alone_first={self.alone_first!r}; both say which columns a step shows"
         elif self.alternate and self.balance != "none":
             why = f"balance={self.balance!r}, which compares columns that are shown together"
+        mixed = next((n for n in ("mixup", "cutmix") if getattr(self, n)), "")
+        if mixed and self.balance != "none":
+            raise PlaitError(
+                f"Training option {mixed}: found {getattr(self, mixed)!r} beside balance={self.balance!r}, which asks how well "
+                f"each column answers for the label of its row. Leave one of them out."
+            )
         if why:
             raise PlaitError(
                 f"Training option alternate: found true beside {why}. Expected one of the two: leave the other out."
@@ -170,6 +179,9 @@ class Options:
             "modality_dropout": ("from 0 to below 1", all(0 <= h < 1 for h in self._dropouts())),
             "alone_first": ("from 0 to 1", 0 <= self.alone_first <= 1),
             "balance_alpha": ("above 0", self.balance_alpha > 0),
+            "mixup": ("from 0", self.mixup >= 0),
+            "cutmix": ("from 0", self.cutmix >= 0),
+            "stochastic_depth": ("from 0 to below 1", 0 <= self.stochastic_depth < 1),
             "ema": ("from 0 to below 1", 0 <= self.ema < 1),
             "soup": ("from 2, or 0 for none", self.soup == 0 or self.soup >= 2),
             "curriculum": ("from 0 to 1", 0 <= self.curriculum <= 1),

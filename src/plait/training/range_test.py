@@ -64,7 +64,7 @@ def range_test(
                 ):
                     torch.manual_seed(step_seed(seed, len(found)))
                     show = shown(options, len(found), total=steps, columns=list(data.columns))
-                    loss = float(gradient(accelerator, model, model, objective, parts, show=show))
+                    loss = float(gradient(accelerator, model, model, objective, parts, show=show, options=options))
                     if not math.isfinite(loss):
                         break
                     found.append((rate, loss))

@@ -12,9 +12,11 @@ from torch import Tensor
 from plait.model import Model
 from plait.nn import rows as batches
 from plait.objectives.base import Objective
+from plait.training import mixing
 from plait.training.balance import Modulation, Show, keep
 from plait.training.blending import blended
 from plait.training.optimizers import OBJECTIVE
+from plait.training.options import Options
 from plait.training.parallel import ALONE, Team
 from plait.types import Batch, Pass, Tokens
 
@@ -31,6 +33,15 @@ def accelerator_for(precision: str, team: Team = ALONE) -> tuple[Any, str]:
         precision = "bf16" if able else "fp32"
     several_on_cpu = team.several and not torch.cuda.is_available()
     return Accelerator(mixed_precision="bf16" if precision == "bf16" else "no", cpu=several_on_cpu), precision
+
+
+def seeded(seed: int, device: torch.device) -> None:
+    """Every random draw on this device follows from the seed. On a CPU torch.manual_seed also tells devices that are not there,
+    and writes down the stack for each: a tenth of a small model's step."""
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
 
 
 @contextmanager
@@ -53,18 +64,21 @@ def gradient(
     show: Show = Show(),
     modulation: Modulation | None = None,
     blend: dict[str, float] | None = None,
+    options: Options | None = None,
     team: Team = ALONE,
 ) -> Tensor:
     """Adds the gradient of the loss over all `parts` of a step to the parameters, and returns that loss. `wrapped`: the model
     as the accelerator runs it. `show`: which cells are shown. `modulation` sees every pass, and scales the gradient at last.
-    `blend`: weights of the losses of all columns together and each alone; None: of all together only. With several
-    processes in the `team`, `parts` are those of this one; gradient and loss are those of the whole step in all of them."""
+    `blend`: weights of the losses of all columns together and each alone; None: of all together only. `options`: whether rows
+    are mixed. With several processes in the `team`, `parts` are those of this one; gradient and loss are those of the whole
+    step in all of them."""
     weights = shares(model, parts, team)
     totals = []
     for part, weight in zip(parts, weights):
         batch = vary(model, _moved(part, accelerator.device), *show)
+        mix = mixing.drawn(options, batch) if options else None
         with accelerator.autocast():
-            passed = passing(wrapped, model, batch)
+            passed = passing(wrapped, model, batch) if mix is None else mixed(wrapped, model, batch, mix)
             losses = objective(passed) if blend is None else blended(model, objective, passed, batch, blend)
             if modulation:
                 modulation.see(passed, batch["targets"])
@@ -81,15 +95,32 @@ def gradient(
     return found
 
 
-def passing(wrapped: Any, model: Model, batch: Batch) -> Pass:
-    """One pass. Its streams are those that the losses were made from; what accelerate gives in bf16 are copies of them."""
+def passing(wrapped: Any, model: Model, batch: Batch, change: Any = None) -> Pass:
+    """One pass. Its streams are those that the losses were made from; what accelerate gives in bf16 are copies of them. `change`:
+    a forward pre-hook of the fusion that puts others in their place."""
     streams: dict[str, Tokens] = {}
-    handle = model.top.register_forward_pre_hook(lambda _, given: streams.update(given[0]))
+    hooks = [*([change] if change else []), lambda _, given: streams.update(given[0])]
+    handles = [model.top.register_forward_pre_hook(hook) for hook in hooks]
     try:
         passed: Pass = wrapped(batch)
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     return passed._replace(streams=streams)
+
+
+def mixed(wrapped: Any, model: Model, batch: Batch, mix: mixing.Mix) -> Pass:
+    """One pass over rows mixed with each other: pixels before their encoder, tokens before the fusion, labels in the loss."""
+    rows = mixing.both(batch["inputs"], mix)
+    inputs = {c: mixing.mixed_pixels(i, rows[c], mix) if mixing.pictured(i) else i for c, i in batch["inputs"].items()}
+    tokens = [c for c, i in inputs.items() if not mixing.pictured(i)]
+
+    def change(_: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        streams = {c: mixing.mixed_tokens(s, rows[c], mix) if c in tokens else s for c, s in given[0].items()}
+        return (streams, *given[1:])
+
+    with mixing.answering(model, torch.stack(list(rows.values())).any(0), mix):
+        return passing(wrapped, model, {**batch, "inputs": inputs}, change)
 
 
 def shares(model: Model, parts: Sequence[Batch], team: Team = ALONE) -> list[dict[str, Tensor]]:
@@ -102,7 +133,7 @@ def shares(model: Model, parts: Sequence[Batch], team: Team = ALONE) -> list[dic
     for part in parts:
         known = {f"{t}_loss": model.heads[t].known(y).sum() for t, y in part["targets"].items()}
         first = next(iter(part["inputs"].values()))
-        counts.append({**known, "": torch.tensor(len(first[_mark(first)]))})
+        counts.append({**known, "": torch.tensor(len(first[batches.mark(first)]))})
     whole = {name: torch.stack([c[name] for c in counts]).sum() for name in counts[0]}
     if team.several:
         whole = dict(zip(whole, team.total(torch.stack([n.cpu() for n in whole.values()]))))
@@ -113,13 +144,9 @@ def shares(model: Model, parts: Sequence[Batch], team: Team = ALONE) -> list[dic
 def vary(model: Model, batch: Batch, dropout: float, alone: bool = False, column: str | None = None) -> Batch:
     """A training batch: each column augmented, and present cells hidden as balance.Show says."""
     inputs = batch["inputs"]
-    shown = keep({c: i[_mark(i)] > 0 for c, i in inputs.items()}, Show(dropout, alone, column))
+    shown = keep({c: i[batches.mark(i)] > 0 for c, i in inputs.items()}, Show(dropout, alone, column))
     varied = {c: model.encoders[c].augment(batches.drop(i, shown[n])) for n, (c, i) in enumerate(inputs.items())}
     return {**batch, "inputs": varied}
-
-
-def _mark(inputs: dict[str, Tensor]) -> str:
-    return "present" if "present" in inputs else "lengths"
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
