@@ -5,8 +5,8 @@ mixup   x = s x_i + (1 - s) x_j, s drawn from Beta(alpha, alpha) (Zhang et al. 2
 cutmix  a box of the picture is that of the other row's, s the share of the picture that is left (Yun et al. 2019). Columns
         without pixels are mixed as tokens, by the same s.
 
-The loss of a row is s loss(y_i) + (1 - s) loss(y_j). s is the larger of what was drawn and its rest (Berthelot et al. 2019): a row
-stays mostly itself, and keeps its own tokens' places; any two rows meet both ways alike, so nothing is lost by it.
+The loss of a row is s loss(y_i) + (1 - s) loss(y_j). s is the larger of what was drawn and its rest (Berthelot et al. 2019): a
+row stays mostly itself, and keeps its own tokens' places; any two rows meet both ways alike, so nothing is lost by it.
 """
 
 from __future__ import annotations
