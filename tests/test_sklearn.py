@@ -54,6 +54,13 @@ def test_it_is_plait_fit_with_pictures_sounds_words_and_numbers(table: Path, fra
     )
 
 
+def test_a_preset_is_that_of_fit(frame: pd.DataFrame) -> None:
+    model = PlaitClassifier(preset="fast").fit(frame[["size"]], frame["kind"])
+    assert model.model_.leaderboard["kind"]
+    with pytest.raises(PlaitError, match="preset='fast' chooses by itself, but learner is given"):
+        PlaitClassifier(preset="fast", learner="ridge").fit(frame[["size"]], frame["kind"])
+
+
 def test_cross_val_score_is_the_loop_done_by_hand(frame: pd.DataFrame) -> None:
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     found = cross_val_score(PlaitClassifier(**QUICK), frame[WORDS], frame["kind"], cv=folds)

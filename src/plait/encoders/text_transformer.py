@@ -11,6 +11,7 @@ from torch import nn
 from plait.encoders.base import Encoder
 from plait.nn import rows, subwords
 from plait.nn.attention import Transformer, sinusoid
+from plait.nn.dropout import Dropout
 from plait.types import Inputs, Prepared, Tokens
 
 
@@ -38,7 +39,7 @@ class TextTransformer(Encoder):
         self.preparation = self.subwords.preparation
         self.embed = nn.Embedding(self.subwords.size, width, padding_idx=subwords.PAD)
         nn.init.normal_(self.embed.weight, std=0.5)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = Transformer(width, depth, heads, dropout)
 
     @classmethod
