@@ -107,7 +107,22 @@ def test_the_model_is_a_normal_one_and_keeps_its_leaderboard(tmp_path: Path) -> 
     pd.testing.assert_frame_equal(again.predict_proba(rows), model.predict_proba(rows))
     assert again.leaderboard == model.leaderboard
     twin = fit(frame, out=tmp_path / "twin")
-    assert twin.leaderboard == model.leaderboard
+    plain = [[{k: v for k, v in e.items() if k != "seconds"} for e in m.leaderboard["kind"]] for m in (model, twin)]
+    assert plain[0] == plain[1] and all(e["seconds"] > 0 for e in board if e["name"] != "knowing nothing")
+    for name in (
+        "kernel of all columns",
+        "logistic of useful",
+        "weights over each column alone",
+        "product over every member",
+    ):
+        entry = next(e for e in board if e["name"] == name)
+        alone = fit(frame, inputs=entry["inputs"], learner=entry["learner"])  # the same candidate, a model of its own
+        single = alone.spec["learner"]["kind"]
+        assert single["name"] == (name.split()[0] if "over" not in name else "blend")
+        if "over" in name:
+            assert single["joint"] == entry["rule"] and len(single["experts"]) == len(entry["members"])
+    page = (tmp_path / "m" / "report.html").read_text()
+    assert "What was tried" in page and "kernel of all columns" in page and board[0]["why"] in page
     kept = [(tmp_path / n / "facts.safetensors").read_bytes() for n in ("m", "twin")]
     assert kept[0] == kept[1]
 

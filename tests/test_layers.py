@@ -79,6 +79,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "fusion.*": 4,
     "learners.base": 4,
     "learners.search": 4.2,
+    "learners.board": 4.2,
     "learners.*": 4.5,
     "heads.*": 4,
     "objectives.*": 5,

@@ -46,11 +46,11 @@ def best(monkeypatch: pytest.MonkeyPatch) -> Any:
     def recurrent(*given: Any) -> dict[str, Any]:
         return {**real(*given), "inputs": {"note": {"name": "text_recurrent", "width": 64}}}
 
-    def run(table: pd.DataFrame, *, batch_size: int = 8, **options: Any) -> Any:
+    def run(table: pd.DataFrame, *, tuned: int = 12, **options: Any) -> Any:
         monkeypatch.setattr(
             rivals, "tuned_specs", lambda schema: recurrent(schema, "scratch", "average", {}, None, _quiet())
         )
-        monkeypatch.setattr(rivals, "tuned_epochs", lambda rows, size: options.pop("epochs", 12))
+        monkeypatch.setattr(rivals, "tuned_epochs", lambda rows, size: tuned)
         return plait.fit(table, "kind", preset="best", quiet=True, **options)
 
     return run
@@ -89,7 +89,7 @@ def test_the_learners_it_is_held_against_have_not_seen_the_validation_rows(best:
     """Labels that nothing tells: whoever had learned them by heart would say them."""
     table = sentences(300, 2)
     table["kind"] = np.random.default_rng(0).choice(["a", "b"], 300)
-    model = best(table, epochs=1)
+    model = best(table, tuned=1)
     assert model.record["rivals"]["learners"] > 0.95  # of the loss of knowing nothing
 
 
@@ -105,7 +105,10 @@ def test_what_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presets, "find", lambda name: Path("here"))
     monkeypatch.setattr(presets, "find_spec", lambda name: object())
     table = pd.DataFrame(
-        {"note": ["a plain sentence of words"] * 30 + ["and another one"] * 30, "size": np.arange(60.0)}
+        {
+            "note": [f"a plain sentence of words, the {i}th" for i in range(60)],
+            "size": np.random.default_rng(0).normal(size=60),
+        }
     )
     schema = infer(read_table(table.assign(kind=["a", "b"] * 30)), targets=["kind"])
     specs = rivals.tuned_specs(schema)

@@ -130,5 +130,7 @@ def learn(
 
 def board_text(target: str, board: Sequence[Mapping[str, Any]]) -> str:
     """What was tried for a target, the best first."""
-    lines = [f"  {entry['loss']:.3f}  {entry['name']}" for entry in board]
-    return "\n".join([f"{target}: loss on rows not learned from; the first is the model", *lines])
+    lines = [f"  {entry['loss']:.3f}  {entry['seconds']:6.1f} s  {entry['name']}" for entry in board]
+    head = f"{target}: loss on rows not learned from, and seconds of learning; the first is the model"
+    why = board[0].get("why")
+    return "\n".join([head, *lines, *([f"  Taken: {why}."] if why else [])])

@@ -14,18 +14,15 @@ from torch import Tensor
 from plait.errors import PlaitError, unknown
 from plait.learners import LEARNERS
 from plait.learners.base import Learner
+from plait.learners.board import AUTO, Heard, by_itself, chosen
 from plait.learners.search import Found, Tell, kinds_for, search, signed
 from plait.nn import linear, opinions
 from plait.nn.linear import Folds, Stream, Task
 from plait.spec import Spec
 
 PLACES = ("each", "all", "both")
-AUTO = "auto"
 KERNEL, SVM, KNN = 5_000, 20_000, 20_000  # rows up to which these are tried
-ROW = 1.0  # nat
 MANY = 100  # classes from which only what has a closed form is tried
-NUMBERS = 5_000_000  # answers of all members, in numbers, from which they are not blended
-STACKED = 2000  # rows from which a stack is tried: with fewer it was far below the others
 TREES = 600  # numbers a row up to which trees are tried
 
 
@@ -41,8 +38,8 @@ class Blend(Learner):
     learned from, of every member by itself and of rules over all of them, over those of all columns, or of one column each; so
     it is not surely worse there than the best column or the best member. `members` "auto": those that the number of
     rows and columns lets learn in seconds. `search`: so many trials of their hyperparameters, and of networks', by Optuna; the
-    best of them become members too (search.py). `study`: a file that a search goes on from. `board` tells how each fared.
-    `seconds`: after so many no further member is tried. `tell` is told of every trial."""
+    best of them become members too (search.py). `study`: a file that a search goes on from. `board` tells how each fared, what
+    it cost, and why the first was taken. `seconds`: after so many no further member is tried. `tell` is told of every trial."""
 
     def __init__(
         self,
@@ -89,31 +86,14 @@ class Blend(Learner):
             raise PlaitError("The blend learner needs rows to choose by: give at least two training rows.")
         plan = _plan(members, on, streams, len(y), task.classes)
         until = None if seconds is None else time.monotonic() + seconds
-        done: list[dict[str, Any]] = []
-        outs: list[Tensor] = []
-        learned: list[tuple[Spec, list[str]]] = []
-        for member, columns in plan:
-            if until is not None and done and time.monotonic() > until:
-                break
-            try:
-                spec, out = held_out(member, {c: streams[c] for c in columns}, y, task=task, folds=folds, seed=seed)
-            except Exception:  # whatever a library raises of too few rows: there are other candidates
-                if members != AUTO or not done:
-                    raise
-                continue
-            done.append(spec)
-            outs.append(out)
-            learned.append((member, columns))
+        cells = Cells(streams, y, task, folds, seed)
+        made = _tried(plan, cells, members, until)
         told = np.unique(np.concatenate([held for _, held in folds]))
-        for found in _searched(plan, Cells(streams, y, task, folds, seed), told, search, until, study, tell):
-            member = {c: streams[c] for c in found.columns}
-            spec, out = held_out(found.spec, member, y, task=task, folds=folds, seed=seed, out=found.out)
-            done.append(spec)
-            outs.append(out)
-            learned.append((found.spec, found.columns))
-        here = np.stack([np.logical_or.reduce([streams[c].present for c in columns]) for _, columns in learned], 1)
+        for found in _searched(plan, cells, told, search, until, study, tell):
+            made.append(_made(found.spec, found.columns, cells, out=found.out, seconds=found.seconds))
+        here = np.stack([np.logical_or.reduce([streams[c].present for c in m.columns]) for m in made], 1)
         heard = Heard(
-            torch.stack(outs, 1)[told],
+            torch.stack([m.out for m in made], 1)[told],
             torch.from_numpy(here)[told],
             torch.from_numpy(y[told]),
             task,
@@ -121,13 +101,16 @@ class Blend(Learner):
             linear.subset(folds, told) if len(folds) > 1 else cut(len(told), seed),
         )
         board: list[dict[str, Any]] = []
-        used = list(range(len(learned)))
+        used = list(range(len(made)))
         if rule == AUTO:
-            rule, used, board = _best(heard, [c for _, c in learned], [_title(m) for m, _ in learned], until)
+            learned = [(m.wanted, m.columns) for m in made]
+            rule, used, board = chosen(heard, learned, [m.seconds for m in made], until)
+            for entry in board:
+                entry.update(by_itself(entry, learned, members, search))
         return {
             "kind": task.kind,
-            "experts": [done[i] for i in used],
-            "places": [learned[i][1] for i in used],
+            "experts": [made[i].spec for i in used],
+            "places": [made[i].columns for i in used],
             "joint": rule,
             "coefficients": heard.learned(rule, used),
             "prior": heard.prior.numpy(),
@@ -158,39 +141,49 @@ class Blend(Learner):
         return {c: w / most for c, w in found.items()}
 
 
-class Heard(NamedTuple):
-    """What members said of rows they had not learned from."""
+class Made(NamedTuple):
+    """A member that has learned."""
 
-    out: Tensor  # (n, M, K)
-    here: Tensor  # (n, M) bool
-    y: Tensor
+    wanted: Spec
+    columns: list[str]
+    spec: dict[str, Any]
+    out: Tensor  # (n, K) of the rows held out
+    seconds: float
+
+
+class Cells(NamedTuple):
+    """What is learned from."""
+
+    streams: Mapping[str, Stream]
+    y: np.ndarray
     task: Task
-    prior: Tensor  # (K,)
     folds: Folds
+    seed: int
 
-    def learned(self, rule: str, used: Sequence[int], rows: np.ndarray | None = None) -> list[np.ndarray]:
-        """The coefficients of a rule over some of the members, from all rows or these."""
-        every = np.arange(len(self.y)) if rows is None else rows
-        return opinions.learn(
-            self.out[every][:, used],
-            self.here[every][:, used],
-            self.y[every],
-            task=self.task,
-            rule=rule,
-            prior=self.prior,
-            folds=linear.subset(self.folds, every),
-        )
 
-    def losses(self, rule: str, used: Sequence[int]) -> np.ndarray:
-        """(folds,) summed over the rows held out of each, which the coefficients have not learned from either."""
-        sums = []
-        for train, held in self.folds:
-            coefficients = [torch.from_numpy(c) for c in self.learned(rule, used, train)]
-            out = opinions.joint(
-                self.out[held][:, used], self.here[held][:, used], self.task.kind, rule, coefficients, self.prior
-            )
-            sums.append(float(linear.loss(out, self.y[held], self.task, "log")))
-        return np.array(sums)
+def _made(wanted: Spec, columns: list[str], cells: Cells, *, out: Tensor | None = None, seconds: float = 0.0) -> Made:
+    """`out` and `seconds`: of what has been tried before."""
+    began = time.perf_counter()
+    streams, y, task, folds, seed = cells
+    own = {c: streams[c] for c in columns}
+    spec, out = held_out(wanted, own, y, task=task, folds=folds, seed=seed, out=out)
+    return Made(wanted, columns, spec, out, seconds + time.perf_counter() - began)
+
+
+def _tried(
+    plan: Sequence[tuple[Spec, list[str]]], cells: Cells, members: str | Sequence[Spec], until: float | None
+) -> list[Made]:
+    """The members of a plan, as many as there is time for, the first in any case."""
+    made: list[Made] = []
+    for wanted, columns in plan:
+        if until is not None and made and time.monotonic() > until:
+            break
+        try:
+            made.append(_made(wanted, columns, cells))
+        except Exception:  # whatever a library raises of too few rows: there are other candidates
+            if members != AUTO or not made:
+                raise
+    return made
 
 
 def _plan(
@@ -215,66 +208,11 @@ def _plan(
     return [*plan, *((m, columns) for columns in joint or single for m in several)]  # cheapest first
 
 
-def _best(
-    heard: Heard, places: Sequence[list[str]], names: Sequence[str], until: float | None
-) -> tuple[str, list[int], list[dict[str, Any]]]:
-    """The rule and the members it uses, and how each choice fared: the one taken, then the others by their loss. Taken is a
-    blend of those of all columns, or of all, where it is within one standard error of the least loss (over the folds; Breiman
-    et al. 1984), since members vary more from table to table than their blend; else the least."""
-    most = max(map(len, places))
-    wide = [i for i, columns in enumerate(places) if len(columns) == most]
-    narrow = [i for i, columns in enumerate(places) if len(columns) == 1]
-    rules = ("product", "weights", "stack") if len(heard.y) >= STACKED else ("product", "weights")
-    tried: dict[tuple[str, tuple[int, ...]], str] = {}  # blends of many first: these are preferred
-    small = heard.out.numel() <= NUMBERS
-    groups = (
-        {}
-        if not small
-        else {"all columns": wide, "every member": list(range(len(places))), "each column alone": narrow}
-    )
-    for title, used in groups.items():
-        for rule in rules if len(used) > 1 else ():
-            tried.setdefault((rule, tuple(used)), f"{rule} over {title}")
-    for i, columns in enumerate(places):
-        where = ", ".join(columns) if len(columns) < most or most == 1 else "all columns"
-        tried["product", (i,)] = f"{names[i]} of {where}"
-    tried[opinions.NOTHING, (0,)] = "knowing nothing"
-    losses: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
-    for key in sorted(tried, key=lambda k: len(k[1])):  # the quickest first
-        if not losses or until is None or time.monotonic() < until:
-            losses[key] = heard.losses(*key)
-    losses = {key: losses[key] for key in tried if key in losses}
-    least = min(losses.values(), key=np.sum)
-    nothing = losses.get((opinions.NOTHING, (0,)), np.array([np.inf])).sum()
-    first = [key for key in losses if len(key[1]) > 1 and key[1] != tuple(narrow)]
-    near = [k for k in first if losses[k].sum() <= min(nothing, least.sum() + _chance(losses[k] - least))]
-    best = near[0] if near else min(losses, key=lambda key: float(losses[key].sum()))
-    board: list[dict[str, Any]] = [
-        {"name": tried[rule, used], "rule": rule, "members": list(used), "loss": float(own.sum()) / len(heard.y)}
-        for (rule, used), own in losses.items()
-    ]
-    board.sort(key=lambda entry: (entry["name"] != tried[best], entry["loss"]))
-    return best[0], list(best[1]), board
-
-
-def _title(member: Spec) -> str:
-    """A learner, with what was set of it."""
-    if not isinstance(member, Mapping):
-        return str(member)
-    options = (f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in member.items() if k != "name")
-    return " ".join([str(member["name"]), *options])
-
-
 def cut(rows: int, seed: int) -> Folds:
     """Up to five folds of so many rows, drawn at random."""
     fold = np.random.default_rng(seed).permutation(rows) % min(5, rows)
     pairs = [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in range(min(5, rows))]
     return [(a, b) for a, b in pairs if len(a) and len(b)]
-
-
-def _chance(gaps: np.ndarray) -> float:
-    """One standard error of the sum of these, one a fold; and never less than what one row in doubt costs."""
-    return max(ROW, float(np.sqrt(len(gaps)) * gaps.std(ddof=1)) if len(gaps) > 1 else 0.0)
 
 
 def held_out(
@@ -309,16 +247,6 @@ def _outside(
         with torch.no_grad():
             out[held] = _wide(LEARNERS.build(spec)(linear.tensors(other)))
     return out
-
-
-class Cells(NamedTuple):
-    """What is learned from."""
-
-    streams: Mapping[str, Stream]
-    y: np.ndarray
-    task: Task
-    folds: Folds
-    seed: int
 
 
 def _searched(

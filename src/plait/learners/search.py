@@ -39,6 +39,7 @@ class Found(NamedTuple):
     columns: list[str]
     loss: float  # summed over the rows held out
     out: Tensor | None  # None: tried by an earlier process; only its loss is known
+    seconds: float = 0.0  # that it took
 
 
 def _logistic(t: Any) -> dict[str, Any]:
@@ -147,11 +148,15 @@ def search(
 def _over(studies: Mapping[str, Any], outs: Mapping[tuple[str, int], Tensor]) -> list[Found]:
     """The trials that are over, of this process and of others."""
     return [
-        Found(t.user_attrs["spec"], t.user_attrs["columns"], t.value, outs.get((kind, t.number)))
+        Found(t.user_attrs["spec"], t.user_attrs["columns"], t.value, outs.get((kind, t.number)), _took(t))
         for kind, study in studies.items()
         for t in study.get_trials(deepcopy=False)
         if t.value is not None
     ]
+
+
+def _took(trial: Any) -> float:
+    return float(trial.duration.total_seconds()) if trial.duration is not None else 0.0
 
 
 def signed(streams: Mapping[str, Stream], y: np.ndarray, folds: Folds, task: Task, seed: int) -> str:

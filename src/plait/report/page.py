@@ -15,10 +15,12 @@ from plait.report.kinds import KINDS
 from plait.report.markup import Html, div, folded, html_of, join, name_html, span, table, tag
 from plait.report.media import Media
 from plait.report.style import stylesheet
+from plait.report.tried import tried
 from plait.report.worth import gauge, scale_of, ticks, worth
 
 ENOUGH = 1_900_000  # characters of a page after which further targets are given without pictures
 MOST_COLUMNS, MOST_CELLS, MOST_BAD, MOST_CURVES = 200, 12, 20, 6
+NO_CURVE = "No learning curve was kept."
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"  # whatever a name may hold
 
 
@@ -32,7 +34,7 @@ def report_page(predictor: Predictor, table: Table, evaluation: Evaluation) -> s
         sections.append(
             _target(number, target, evaluation.targets[target], predictor, evaluation, media if full else None)
         )
-    sections += [_learning(predictor), _data(predictor, evaluation), _limits(record, evaluation)]
+    sections += [tried(predictor), _learning(predictor), _data(predictor, evaluation), _limits(record, evaluation)]
     title = f"{words.listed(list(predictor.targets))} from {words.listed(list(predictor.inputs))}"
     head = tag(
         "head",
@@ -219,7 +221,11 @@ def _learning(predictor: Predictor) -> Html:
     history, best = found["epochs"], found["best_epoch"]
     head = tag("h2", "Learning")
     if not history:
-        return tag("section", head, tag("p", "No learning curve was kept.", class_="soft"), id="learning")
+        return (
+            Html("")
+            if predictor.leaderboard
+            else tag("section", head, tag("p", NO_CURVE, class_="soft"), id="learning")
+        )
     curves = [
         _curve(
             "Training loss",
