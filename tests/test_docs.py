@@ -66,7 +66,7 @@ def test_an_encoder_is_added_as_the_page_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["sklearn.md", "few-examples.md"])
+@pytest.mark.parametrize("page", ["sklearn.md", "few-examples.md", "choosing.md"])
 def test_the_examples_of_a_page_run_and_print_what_it_shows(page: str, tmp_path: Path) -> None:
     text = (ROOT / "docs" / page).read_text("utf-8")
     (code,), shown = re.findall(r"```python\n(.*?)```", text, re.S), re.findall(r"```text\n(.*?)```", text, re.S)

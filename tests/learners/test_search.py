@@ -66,6 +66,22 @@ def test_those_far_behind_have_no_more_turns() -> None:
     assert count["logistic"] == count["knn"] == TRIES and count["kernel"] == 60 - 2 * TRIES
 
 
+def test_it_ends_when_trials_gain_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flat(Judge):
+        def __call__(self, spec: dict[str, Any], columns: list[str]) -> Tensor:
+            self.asked.append((spec, columns))
+            return torch.tensor([2.0 if len(self.asked) < 5 else 1.0])
+
+    monkeypatch.setattr(search, "PATIENCE", 12)
+    judge = Flat()
+    run(judge, 60, kinds=("kernel",))
+    assert len(judge.asked) == 5 + 12  # the fifth gained; twelve more did not
+    monkeypatch.setattr(search, "PATIENCE", 100)
+    again = Flat()
+    run(again, 30, kinds=("kernel",))
+    assert len(again.asked) == 30
+
+
 def test_what_was_tried_is_not_tried_again_and_the_end_is_the_same(tmp_path: Path) -> None:
     whole = Judge()
     expected = run(whole, 24, study=str(tmp_path / "whole.log"), sign="x")

@@ -23,6 +23,7 @@ from plait.spec import Spec
 KEPT, ALIKE = 8, 3  # trials that go into the blend, and of one learner
 BEHIND = 1.25  # a learner whose best loss is this many times the best of all is given up after TRIES
 TRIES = 3
+PATIENCE, GAIN = 60, 0.002  # a search ends when so many trials have not lowered the best loss by this share of it
 START = 8  # trials of a learner that are drawn at random, before what has been tried tells where to look
 FUSED = 20_000  # rows up to which fusions are trained in a search
 MOST_COLUMNS = 8  # up to so many, leaving one out is tried
@@ -106,9 +107,9 @@ def search(
     """The best of `trials` trials of learners of these kinds, at most KEPT, the best first. `judge` and `loss` tell what one is
     worth on rows it has not learned from. Each kind has its own study (tree-structured Parzen estimator, Bergstra et al. 2011;
     Watanabe 2023), and they take turns, those far behind the best no longer. `until`: a time.monotonic() after which none is
-    begun. `study`: a file in which every trial is noted at once: a search with the same `sign` goes on from it, and several
-    processes may share it. The seed and the trials so far decide the next one, whether in one process or several
-    one after another."""
+    begun; nor when PATIENCE trials in a row have gained nothing worth their seconds. `study`: a file in which every trial is noted
+    at once: a search with the same `sign` goes on from it, and several processes may share it. The seed and the trials so far
+    decide the next one, whether in one process or several one after another."""
     optuna = need("optuna", "tune")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if study is not None:
@@ -203,12 +204,23 @@ def _begun(study: Any, since: datetime) -> list[Any]:
 
 def _turns(studies: Mapping[str, Any], trials: int, since: datetime) -> Iterator[str]:
     """Whose turn it is, until there are so many trials: each as often as TURNS says, without those far behind."""
-    while sum(len(_begun(s, since)) for s in studies.values()) < trials:
+    while sum(len(_begun(s, since)) for s in studies.values()) < trials and _gains(studies):
         count = {k: len(_begun(s, since)) for k, s in studies.items()}
         values = {k: [t.value for t in _begun(s, since) if t.value is not None] for k, s in studies.items()}
         least = min((min(v) for v in values.values() if v), default=np.inf)
         able = [k for k, v in values.items() if count[k] < TRIES or (v and min(v) <= BEHIND * least)]
         yield min(able or list(studies), key=lambda k: (count[k] + 1) / TURNS[k])
+
+
+def _gains(studies: Mapping[str, Any]) -> bool:
+    """Whether the last PATIENCE trials have lowered the best loss by enough."""
+    over = [t for s in studies.values() for t in s.get_trials(deepcopy=False) if t.value is not None]
+    over.sort(key=lambda t: t.datetime_complete)
+    best, last = np.inf, 0
+    for place, trial in enumerate(over):
+        if not place or trial.value < best - GAIN * abs(best):
+            best, last = trial.value, place
+    return len(over) - last <= PATIENCE
 
 
 def _drawn(seed: int, kind: str, number: int) -> int:
