@@ -107,7 +107,7 @@ def search(
     """The best of `trials` trials of learners of these kinds, at most KEPT, the best first. `judge` and `loss` tell what one is
     worth on rows it has not learned from. Each kind has its own study (tree-structured Parzen estimator, Bergstra et al. 2011;
     Watanabe 2023), and they take turns, those far behind the best no longer. `until`: a time.monotonic() after which none is
-    begun; nor when PATIENCE trials in a row have gained nothing worth their seconds. `study`: a file in which every trial is noted
+    begun; nor when PATIENCE trials in a row have gained nothing worth their seconds. `study`: a file where every trial is noted
     at once: a search with the same `sign` goes on from it, and several processes may share it. The seed and the trials so far
     decide the next one, whether in one process or several one after another."""
     optuna = need("optuna", "tune")
