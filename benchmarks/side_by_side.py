@@ -165,12 +165,13 @@ def _features(paths: Any, kind: str, base: str) -> Any:
     import cv2
     import librosa
 
+    from plait.nn.gradients import hog  # OpenCV 5 has none
+
     rows = []
     for path in paths:
         if kind == "image":
             found = cv2.imread(str(Path(base) / path)) if isinstance(path, str) else np.full((64, 64, 3), 255, np.uint8)
-            hog = cv2.HOGDescriptor((64, 64), (16, 16), (8, 8), (8, 8), 9)
-            rows.append(hog.compute(cv2.resize(found, (64, 64))).ravel())
+            rows.append(hog(cv2.resize(found, (64, 64)), cell=8, bins=9))
         else:
             wave, rate = (
                 librosa.load(Path(base) / path, sr=16_000) if isinstance(path, str) else (np.zeros(4000), 16_000)

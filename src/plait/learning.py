@@ -26,7 +26,7 @@ MOST = 200_000  # rows that a learner is given
 def check(model: Model, specs: Mapping[str, Any]) -> None:
     """Raises PlaitError where a column's features would have to be trained."""
     for column, encoder in model.encoders.items():
-        if next(encoder.parameters(), None) is not None:
+        if any(parameter.requires_grad for parameter in encoder.parameters()):
             raise PlaitError(
                 f"A learner takes fixed features, but encoder {specs['inputs'][column]['name']!r} of column {column!r} has to be "
                 f"trained. Choose encoders='classic' or 'pretrained' (--encoders), or another encoder for this column, or no "

@@ -66,6 +66,26 @@ def test_an_instance_is_trained_from_its_own_parameters(rows: Any, tmp_path: Pat
     assert all(torch.equal(own.state_dict()[k], v) for k, v in before.items()), "what was given stays as it was"
 
 
+def test_frozen_parameters_stay_and_what_is_all_frozen_needs_no_training(rows: Any, tmp_path: Path) -> None:
+    own = nets.Image(6)
+    first, *rest = [n for n, _ in own.named_parameters()]
+    own.get_parameter(first).requires_grad_(False)
+    model = trained(rows, tmp_path, {"image": {"name": "module", "module": own, "arguments": {"width": 6}}}, epochs=3)
+    found = dict(model.model.encoders["image"].foreign.body.named_parameters())
+    assert torch.equal(found[first], own.get_parameter(first))
+    assert any(not torch.equal(found[n], own.get_parameter(n)) for n in rest)
+    with pytest.raises(PlaitError, match="has to be trained"):
+        plait.fit(
+            rows, "kind", encoders={"image": nets.Image()}, inputs=["image"], learner="ridge", base=tmp_path, quiet=True
+        )
+    own = nets.Image().requires_grad_(False)
+    plain = plait.fit(
+        rows, "kind", encoders={"image": own}, inputs=["image"], learner="ridge", base=tmp_path, quiet=True
+    )
+    kept = plain.model.encoders["image"].foreign.body.state_dict()
+    assert all(torch.equal(kept[n], t) for n, t in own.state_dict().items())
+
+
 def test_a_saved_model_is_loaded_where_its_class_is_named_and_nowhere_else(rows: Any, tmp_path: Path) -> None:
     model = trained(rows, tmp_path, {"image": nets.Image(), "sound": nets.Audio()}, out=tmp_path / "m")
     assert {p.suffix for p in (tmp_path / "m").iterdir()} <= {".json", ".safetensors", ".html", ".md", ".parquet"}
@@ -73,6 +93,12 @@ def test_a_saved_model_is_loaded_where_its_class_is_named_and_nowhere_else(rows:
         with pytest.raises(ModelFormatError, match=r"importing it runs its code.*plait\.load\(folder, outside="):
             plait.load(tmp_path / "m", outside=outside)
     again = plait.load(tmp_path / "m", outside=[PATH, "tests.nets:Audio"])
+    command = ["-m", "plait", "summary", str(tmp_path / "m")]
+    for more, code in (([], 2), (["--outside", PATH, "--outside", "tests.nets:Audio"], 0)):
+        done = subprocess.run(
+            [sys.executable, *command, *more], capture_output=True, text=True, cwd=Path(__file__).parents[2]
+        )
+        assert done.returncode == code, done.stderr
     one = model.predict_proba(rows, base=tmp_path).iloc[:, :2].to_numpy()
     np.testing.assert_array_equal(again.predict_proba(rows, base=tmp_path).iloc[:, :2].to_numpy(), one)
 

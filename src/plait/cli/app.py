@@ -41,6 +41,9 @@ app.command("compare")(compare.compare)
 app.command("shots")(shots.shots)
 
 MODEL = Annotated[Path, typer.Argument(help="The folder of a model.")]
+OUTSIDE = Annotated[
+    list[str], typer.Option(help="A part of others that the model may import, which runs its code: your.module:Class.")
+]
 
 
 @app.command()
@@ -133,6 +136,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="Where to write: .csv, .jsonl or .parquet.")],
     proba: Annotated[bool, typer.Option("--proba", help="Probabilities of every class.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Input columns may be absent.")] = False,
+    outside: OUTSIDE = [],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
     as_json: JSON = False,
     quiet: QUIET = False,
@@ -142,7 +146,7 @@ def predict(
     from plait.predictor import load
 
     check_output(out, overwrite=overwrite)
-    predictor = load(model)
+    predictor = load(model, outside=outside)
     work = predictor.predict_proba if proba else predictor.predict
     frame = work(table, allow_missing=allow_missing, quiet=quiet)
     write_frame(frame, out)
@@ -158,11 +162,11 @@ def predict(
 
 
 @app.command()
-def evaluate(model: MODEL, table: TABLE, as_json: JSON = False, quiet: QUIET = False) -> None:
+def evaluate(model: MODEL, table: TABLE, outside: OUTSIDE = [], as_json: JSON = False, quiet: QUIET = False) -> None:
     """Judge a model on a labelled table: every metric with its interval, for every subset of the inputs."""
     from plait.predictor import load
 
-    result = load(model).evaluate(table, quiet=quiet)
+    result = load(model, outside=outside).evaluate(table, quiet=quiet)
     show(result.to_json(), str(result), as_json)
 
 
@@ -204,12 +208,14 @@ def inspect_table(
 
 @app.command()
 def summary(
-    model: MODEL, table: Annotated[Optional[str], typer.Argument(help="A table whose first row is followed.")] = None
+    model: MODEL,
+    table: Annotated[Optional[str], typer.Argument(help="A table whose first row is followed.")] = None,
+    outside: OUTSIDE = [],
 ) -> None:
     """Show what a model is and, given a table, one row at every step with its shapes."""
     from plait.predictor import load
 
-    print(load(model).summary(table))
+    print(load(model, outside=outside).summary(table))
 
 
 @app.command("list")

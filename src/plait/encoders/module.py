@@ -30,6 +30,7 @@ class ImageModule(Encoder):
         width: int,
         arguments: Mapping[str, Any] = {},
         begins: str | None = None,
+        frozen: Sequence[str] = (),
         size: int = 64,
         fit: str = "pad",
         vary: bool = True,
@@ -38,7 +39,7 @@ class ImageModule(Encoder):
         self.width, self.reading = width, {"enough": size}
         self.pictures = _pictures(size, fit, vary)
         self.preparation = self.pictures.preparation
-        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width)
+        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width, frozen=frozen)
         self.starts = (self.foreign,)
 
     @classmethod
@@ -88,6 +89,7 @@ class AudioModule(Encoder):
         width: int,
         arguments: Mapping[str, Any] = {},
         begins: str | None = None,
+        frozen: Sequence[str] = (),
         bands: int = 64,
         seconds: float = 10.0,
         vary: bool = True,
@@ -96,7 +98,7 @@ class AudioModule(Encoder):
         self.width, self.reading = width, {}
         self.mel = _mel(bands, seconds, vary)
         self.preparation = self.mel.preparation
-        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width)
+        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width, frozen=frozen)
         self.starts = (self.foreign,)
 
     @classmethod
@@ -151,6 +153,7 @@ class TextModule(Encoder):
         rare: list[int],
         arguments: Mapping[str, Any] = {},
         begins: str | None = None,
+        frozen: Sequence[str] = (),
         tokens: int = 128,
         hide: float = 0.15,
     ) -> None:
@@ -158,7 +161,7 @@ class TextModule(Encoder):
         self.width, self.reading = width, {}
         self.subwords = subwords.Subwords(tokenizer=tokenizer, rare=rare, tokens=tokens, hide=hide)
         self.preparation = self.subwords.preparation
-        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width)
+        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width, frozen=frozen)
         self.starts = (self.foreign,)
 
     @classmethod
@@ -208,6 +211,7 @@ class SeriesModule(Encoder):
         facts: Facts,
         arguments: Mapping[str, Any] = {},
         begins: str | None = None,
+        frozen: Sequence[str] = (),
         normalise: bool = False,
         vary: bool = True,
     ) -> None:
@@ -215,7 +219,7 @@ class SeriesModule(Encoder):
         self.width = width
         self.waves = _waves(facts, normalise, vary)
         self.preparation, self.reading = self.waves.preparation, self.waves.scaled.reading
-        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width)
+        self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width, frozen=frozen)
         self.starts = (self.foreign,)
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,8 +21,8 @@ _BEGINNINGS: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
 
 
 def told(module: nn.Module) -> dict[str, Any]:
-    """What says all of a module but its constructor's arguments: where its class is, and a hash of its parameters, which
-    fits of this process begin from."""
+    """What says all of a module but its constructor's arguments: where its class is, a hash of its parameters, which fits of
+    this process begin from, and which of them want no gradient."""
     state = {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
     mark = hashlib.blake2b(digest_size=16)
     for name, tensor in sorted(state.items()):
@@ -32,15 +32,19 @@ def told(module: nn.Module) -> dict[str, Any]:
     while len(_BEGINNINGS) > HELD:
         _BEGINNINGS.popitem(last=False)
     kind = type(module)
-    return {"path": f"{kind.__module__}:{kind.__qualname__}", "begins": mark.hexdigest()}
+    frozen = sorted(name for name, parameter in module.named_parameters() if not parameter.requires_grad)
+    about = {"path": f"{kind.__module__}:{kind.__qualname__}", "begins": mark.hexdigest()}
+    return {**about, **({"frozen": frozen} if frozen else {})}
 
 
 class Foreign(nn.Module):
     """`path`("module:Class") made with `arguments`; called with what a modality prepares, (B, …) each. It gives (B, D), or
-    (B, N, D). Missing rows are not shown to it. Raises PlaitError where the class may not be imported, is no module, or
-    gives something else."""
+    (B, N, D). Missing rows are not shown to it. `frozen`: parameters that stay as they begin. Raises PlaitError where the
+    class may not be imported, is no module, or gives something else."""
 
-    def __init__(self, *, path: str, arguments: Mapping[str, Any], begins: str | None, width: int) -> None:
+    def __init__(
+        self, *, path: str, arguments: Mapping[str, Any], begins: str | None, width: int, frozen: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.path, self.begins, self.width = path, begins, width
         cls = imported(path)
@@ -53,6 +57,8 @@ class Foreign(nn.Module):
                 f"{path}({', '.join(f'{k}={v!r}' for k, v in arguments.items())}) cannot be made: {error}. Give what its "
                 f"constructor takes: {{'name': 'module', 'path': {path!r}, 'arguments': {{…}}}}."
             ) from error
+        for name, parameter in self.body.named_parameters():
+            parameter.requires_grad_(name not in frozen)
 
     def begin(self) -> None:
         """Takes the parameters of the module that was given. Raises PlaitError where they are not those of its class."""
