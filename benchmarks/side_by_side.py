@@ -50,6 +50,7 @@ def table(name: str, folder: Path) -> dict[str, Any]:
         if not path.exists():
             countries.build(path.parent)
         frame = pd.read_csv(path)
+        frame = frame[frame.region.notna()].reset_index(drop=True)
         kinds = {
             "flag": "image",
             "text": "text",

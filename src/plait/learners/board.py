@@ -107,8 +107,12 @@ def chosen(
     else:
         chance = _chance(losses[best] - least) / len(heard.y)
         why = (
-            f"it blends several, and its loss is within one standard error ({chance:.3f}) of the least, that of "
-            f"{tried[lowest]}: one learner alone varies more from table to table"
+            f"it blends several, and its loss is within one standard error ({chance:.3f}) of the least, that of {tried[lowest]}: "
+            + (
+                "one learner alone varies more from table to table"
+                if len(lowest[1]) == 1
+                else "the first of such blends"
+            )
         )
     board[0]["why"] = why
     return best[0], list(best[1]), board

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.predictor import Predictor
-from plait.report.markup import Html, div, join, name_html, span, table, tag
+from plait.report.markup import Html, div, join, name_html, table, tag
 
 MOST = 40  # candidates of a target that are shown
 
@@ -27,7 +27,7 @@ def _of(target: str, board: list[dict[str, Any]]) -> Html:
     rows = []
     for place, entry in enumerate(board[:MOST]):
         share = (entry["loss"] - least) / (most - least) if most > least else 0.0
-        bar = span("bar", tag("i", style=f"width:{100 * share:.0f}%"))
+        bar = div("bar", tag("i", style=f"width:{100 * share:.0f}%"))
         name = tag("b", entry["name"]) if place == 0 else entry["name"]
         rows.append([name, f"{entry['loss']:.3f}", bar, f"{entry['seconds']:.1f} s"])
     said = (
