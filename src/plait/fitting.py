@@ -77,7 +77,8 @@ def fit(
     modalities, encoders, heads: by column, to override what is inferred: {"note": "text"}, {"note": "text_recurrent"} or
         {"note": {"name": "text_recurrent", "cell": "lstm"}}. fusion: a name or such a dict. See `plait list`.
     preset: "fast": learners of fixed features, the best of them or several together, as the rows say that each has not learned
-        from; "balanced", "best": and 40 or 300 trials of their hyperparameters and of fusions (docs/choosing.md). "fast" is
+        from; "balanced", "best": and 40 or 300 trials of their hyperparameters and of fusions, "best" networks trained on,
+        too (docs/choosing.md). "fast" is
         what is done where neither encoders, fusion, learner, heads, training nor epochs are given, the table has no more
         than 50,000 rows, and what its columns need is installed.
     encoders: also the name of weights, for a column, {"note": "all-MiniLM-L6-v2"} (see `plait weights list`); or one word for
