@@ -141,7 +141,7 @@ def by_hand(given: dict[str, Any]) -> tuple[Any, Any]:
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, Normalizer, OneHotEncoder, StandardScaler
 
     frame, base = given["frame"].copy(), given["base"]
     steps = []
@@ -151,7 +151,7 @@ def by_hand(given: dict[str, Any]) -> tuple[Any, Any]:
             steps.append((column, TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), column))
         elif kind in ("image", "audio"):
             made = FunctionTransformer(_features, kw_args={"kind": kind, "base": str(base)})
-            steps.append((column, make_pipeline(made, StandardScaler()), column))
+            steps.append((column, make_pipeline(made, StandardScaler(), Normalizer()), column))  # as long as a text's
         elif kind == "number":
             steps.append((column, make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), [column]))
         else:
