@@ -18,6 +18,7 @@ import pytest
 from scipy import stats
 
 import plait
+from plait import work
 from plait.comparing import trial
 from plait.comparing.advice import column_advice, gap_text
 from plait.comparing.figures import clear, over_splits, student
@@ -255,7 +256,7 @@ def test_a_rung_that_breaks_is_told_and_the_others_go_on(monkeypatch: pytest.Mon
     text, page = str(made), made.save_html(tmp_path / "page.html").read_text("utf-8")
     for said in (text, page):
         assert "pip install" in said and f"plait weights get {WEIGHTS}" in said and "text_word2vec" in said
-    monkeypatch.setattr(trial, "assemble", broken)
+    monkeypatch.setattr(trial, "begun", broken)
     with pytest.raises(PlaitError, match="No encoder could be tried"):
         ladder_of(planted(60))
 
@@ -336,17 +337,17 @@ def test_the_classic_rungs_are_all_encoders_with_nothing_to_train() -> None:
 def test_a_network_is_trained_on_for_ten_epochs_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
     train, seen = trial.Work.train, []
 
-    def spy(work: Any, *given: Any) -> Any:
-        tuned = work.spec["inputs"]["note"].get("tune", "frozen") != "frozen"
-        seen.append((tuned, work.options.epochs))
-        work.options = replace(work.options, epochs=1)
-        return train(work, *given)
+    def spy(own: Any, *given: Any) -> Any:
+        tuned = own.spec["inputs"]["note"].get("tune", "frozen") != "frozen"
+        seen.append((tuned, own.options.epochs))
+        own.options = replace(own.options, epochs=1)
+        return train(own, *given)
 
     monkeypatch.setattr(trial.Work, "train", spy)
     facts = ladder_of(planted(60), inputs=["note"], epochs=None, seeds=2)
     assert sorted(seen, key=str) == [(False, None)] * 2 + [(True, 10)] * 2
     assert len(rung(facts, "note", TUNED)["seeds"]) == len(facts["parts"]) == 2
-    monkeypatch.setattr(trial, "STEPS", 4)
+    monkeypatch.setattr(work, "STEPS", 4)
     seen.clear()
     ladder_of(planted(60), inputs=["note"], epochs=None, training={"batch_size": 10})
     assert (True, 2) in seen  # 4 steps of 10 rows, of 30

@@ -16,6 +16,7 @@ from plait.nn import linear
 from plait.nn.linear import Folds, Stream, Task
 
 SHRINKS = (0.0, 1.0, 3.0)
+MOST = 1_000_000  # answers, rows times classes, of a fold that these are chosen by
 TEMPERATURES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 USUAL = (0.0, 0.1, 1.0)  # shrink, temperature and prior, where there are no rows to choose by
 
@@ -141,6 +142,7 @@ def _chosen(x: Tensor, goal: Tensor, task: Task, folds: Folds, grids: list[list[
     for train, held in folds:
         if task.kind == "category":
             held = held[(goal[train].sum(0)[goal[held].argmax(1)] > 0).numpy()]
+        held = held[:: -(-len(held) * goal.shape[1] // MOST)] if len(held) else held
         told += len(held)
         offsets = offsets_of(goal[train], task)
         for i, shrink in enumerate(grids[0]):
