@@ -157,6 +157,30 @@ def test_it_is_not_below_the_plain_learner_the_best_input_nor_nothing(problem: A
     assert mine < BENT.get(problem.__name__, np.inf) * plain
 
 
+@pytest.mark.slow
+def test_two_thousand_classes_of_four_rows_are_learned_and_judged() -> None:
+    """Where logistic regression is not tried any more; the plain learner of a closed form and the nearest mean stand beside."""
+    classes, centres = 2000, 3 * np.random.default_rng(99).normal(size=(2000, 8))
+
+    def drawn(of_each: int, seed: int) -> Frame:
+        kind = np.arange(classes * of_each) % classes
+        x = centres[kind] + np.random.default_rng(seed).normal(size=(len(kind), 8))
+        return pd.DataFrame(x, columns=list("abcdefgh")).assign(kind=[f"k{i}" for i in kind])
+
+    train, test = drawn(4, 0), drawn(1, 1)
+    options: dict[str, Any] = {"split": {"column": "part"}, "quiet": True}
+    split = pd.concat([train.assign(part="train"), drawn(1, 2).assign(part="test")], ignore_index=True)
+    chosen = plait.fit(split, "kind", preset="fast", **options)
+    plain = plait.fit(split, "kind", learner="ridge", **options)
+    mine = loss(chosen, test)
+    assert mine < min(loss(plain, test), 0.3 * floor(train, test))
+    means = train.groupby("kind")[list("abcdefgh")].mean()
+    near = ((test[list("abcdefgh")].to_numpy()[:, None] - means.to_numpy()) ** 2).sum(2).argmin(1)
+    nearest = float((means.index.to_numpy()[near] == test.kind).mean())
+    said = float((chosen.predict(test)["kind"] == test.kind).mean())
+    assert said > nearest - 0.05, (said, nearest)
+
+
 def test_an_input_that_has_moved_is_told() -> None:
     rng = np.random.default_rng(0)
     frame = numbers(rng, 300, 3)

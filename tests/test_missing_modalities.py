@@ -60,12 +60,12 @@ def fits(frame: pd.DataFrame) -> dict[Any, Predictor]:
 
 @pytest.fixture
 def fit(frame: pd.DataFrame, fits: dict[Any, Predictor]) -> Any:
-    def one(way: str, inputs: list[str]) -> Predictor:
-        key = (way, tuple(inputs))
+    def one(way: str, inputs: list[str], seed: int = 0) -> Predictor:
+        key = (way, tuple(inputs), seed)
         if key not in fits:
             encoders = {c: FIXED[c] for c in inputs}
             fits[key] = plait.fit(
-                frame, "kind", inputs=inputs, encoders=encoders, split="part", quiet=True, **WAYS[way]
+                frame, "kind", inputs=inputs, encoders=encoders, split="part", seed=seed, quiet=True, **WAYS[way]
             )
         return fits[key]
 
@@ -117,10 +117,13 @@ def test_what_is_gained_stays_while_cells_go_missing(way: str, fit: Any) -> None
 @pytest.mark.slow
 @every_way
 def test_an_input_of_noise_costs_a_hundredth_at_most(way: str, fit: Any, frame: pd.DataFrame) -> None:
-    """R6."""
+    """R6, over three seeds: one training of a network is worth a point more or less than the next."""
     held = frame[frame["part"] == "test"]
-    right = [(fit(way, columns).predict(held)["kind"] == held["kind"]).mean() for columns in (TOLD, [*TOLD, "picture"])]
-    assert right[1] >= right[0] - 0.01
+    costs = []
+    for seed in range(3):
+        both = [fit(way, columns, seed).predict(held)["kind"] == held["kind"] for columns in (TOLD, [*TOLD, "picture"])]
+        costs.append(both[0].mean() - both[1].mean())
+    assert np.mean(costs) <= 0.01, costs
 
 
 @pytest.mark.slow
