@@ -49,7 +49,6 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "data.table": 3,
     "nn.rows": 3,
     "nn.skip": 3.1,
-    "nn.dropout": 3.1,
     "nn.numbers": 3.2,
     "nn.pooling": 3.2,
     "nn.words": 3.2,

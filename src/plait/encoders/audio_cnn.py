@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, Residual, channels_last, hold
-from plait.nn.dropout import Dropout
 from plait.nn.spectrum import HOP, RATE, LogMel
 from plait.types import Inputs, Prepared, Tokens, Wave
 
@@ -50,7 +49,7 @@ class AudioCNN(Encoder):
         self.stem_norm = BatchNorm(channels)
         self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))
         channels_last(self)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     @classmethod
     def learn(cls, cells: Iterable[Wave | None]) -> dict[str, Any]:

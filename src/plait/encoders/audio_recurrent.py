@@ -10,7 +10,6 @@ from torch import nn
 
 from plait.encoders.base import Encoder
 from plait.nn import rows
-from plait.nn.dropout import Dropout
 from plait.nn.recurrent import Recurrent
 from plait.nn.spectrum import HOP, RATE, LogMel
 from plait.types import Inputs, Prepared, Tokens, Wave
@@ -46,7 +45,7 @@ class AudioRecurrent(Encoder):
         self.preparation = self.mel.preparation
         self.norm = nn.LayerNorm(STRIDE * bands)
         self.layers = Recurrent(STRIDE * bands, width, cell=cell, depth=depth, dropout=dropout)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     @classmethod
     def learn(cls, cells: Iterable[Wave | None]) -> dict[str, Any]:

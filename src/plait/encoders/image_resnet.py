@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, Residual, channels_last
-from plait.nn.dropout import Dropout
 from plait.nn.pictures import Pictures, grid_positions, scaled
 from plait.types import Inputs, Prepared, Tokens
 
@@ -45,7 +44,7 @@ class ImageResNet(Encoder):
         self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, 2, 1, bias=False), BatchNorm(channels), nn.ReLU())
         self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))
         channels_last(self)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     @classmethod
     def learn(cls, cells: Iterable[np.ndarray | None]) -> dict[str, Any]:

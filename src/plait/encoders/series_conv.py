@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm
-from plait.nn.dropout import Dropout
 from plait.nn.series import Facts, Waves, channels_of, learn_facts, places
 from plait.nn.skip import Skip
 from plait.types import Inputs, Prepared, Series, Tokens
@@ -77,7 +76,7 @@ class SeriesConv(Encoder):
         self.stem = nn.Conv1d(self.waves.features, width, span, self.stride, span // 2, bias=False)
         self.norm = BatchNorm(width)
         self.blocks = nn.ModuleList(Dilated(channels=width, dilation=2**i) for i in range(depth))
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     @classmethod
     def learn(cls, cells: Iterable[Series | None], *, steps: int = 2048) -> dict[str, Any]:

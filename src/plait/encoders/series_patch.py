@@ -11,7 +11,6 @@ from torch import nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.attention import Transformer, sinusoid
-from plait.nn.dropout import Dropout
 from plait.nn.series import Facts, Waves, channels_of, learn_facts, places
 from plait.types import Inputs, Prepared, Series, Tokens
 
@@ -48,7 +47,7 @@ class SeriesPatch(Encoder):
         self.stride = max(SHORTEST, patch or -(-2 * facts["longest"] // (facts["pool"] * TOKENS))) // 2
         self.embed = nn.Conv1d(self.waves.features, width, 2 * self.stride, self.stride)
         self.norm = nn.LayerNorm(width)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.blocks = Transformer(width, depth, heads, dropout)
 
     @classmethod

@@ -10,7 +10,6 @@ from torch import nn
 
 from plait.encoders.base import Encoder
 from plait.nn import rows
-from plait.nn.dropout import Dropout
 from plait.nn.recurrent import Recurrent
 from plait.nn.series import Facts, Waves, channels_of, learn_facts, places
 from plait.types import Inputs, Prepared, Series, Tokens
@@ -46,7 +45,7 @@ class SeriesRecurrent(Encoder):
         self.embed = nn.Linear(self.patch * self.waves.features, width)
         self.norm = nn.LayerNorm(width)
         self.layers = Recurrent(width, width, cell=cell, depth=1, dropout=0.0)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     @classmethod
     def learn(cls, cells: Iterable[Series | None], *, steps: int = 2048) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from torch import nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm
-from plait.nn.dropout import Dropout
 from plait.nn.kernels import draw, respond
 from plait.nn.series import Facts, Scaled, bridged, learn_facts
 from plait.types import Inputs, Prepared, Series, Tokens
@@ -55,7 +54,7 @@ class SeriesRocket(Encoder):
             **self.scaled.preparation,
         }
         self.norm = BatchNorm(self.size)
-        self.hide = Dropout(hide)
+        self.hide = nn.Dropout(hide)
         self.out = nn.Linear(self.size, width)
         nn.init.normal_(self.out.weight)
 

@@ -9,7 +9,6 @@ from torch import nn
 
 from plait.encoders.base import Encoder
 from plait.nn import rows, subwords
-from plait.nn.dropout import Dropout
 from plait.nn.recurrent import Recurrent
 from plait.types import Inputs, Prepared, Tokens
 
@@ -38,7 +37,7 @@ class TextRecurrent(Encoder):
         self.preparation = self.subwords.preparation
         self.embed = nn.Embedding(self.subwords.size, width, padding_idx=subwords.PAD)
         nn.init.normal_(self.embed.weight, std=0.5)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.layers = Recurrent(width, width, cell=cell, depth=depth, dropout=dropout)
 
     @classmethod

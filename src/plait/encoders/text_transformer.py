@@ -11,7 +11,6 @@ from torch import nn
 from plait.encoders.base import Encoder
 from plait.nn import rows, subwords
 from plait.nn.attention import Transformer, sinusoid
-from plait.nn.dropout import Dropout
 from plait.types import Inputs, Prepared, Tokens
 
 
@@ -39,7 +38,7 @@ class TextTransformer(Encoder):
         self.preparation = self.subwords.preparation
         self.embed = nn.Embedding(self.subwords.size, width, padding_idx=subwords.PAD)
         nn.init.normal_(self.embed.weight, std=0.5)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.blocks = Transformer(width, depth, heads, dropout)
 
     @classmethod

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, channels_last
-from plait.nn.dropout import Dropout
 from plait.nn.video import Clips, Hearing, Over, clip_tokens, frames_of
 from plait.types import Clip, Inputs, Prepared, Tokens
 
@@ -49,7 +48,7 @@ class VideoCNN3d(Encoder):
         )
         self.stages = nn.ModuleList(Over(a, b) for a, b in itertools.pairwise(steps))
         channels_last(self)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.hearing = Hearing(width, channels, dropout) if sound else None
 
     @classmethod

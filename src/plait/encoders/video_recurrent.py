@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, Residual, channels_last
-from plait.nn.dropout import Dropout
 from plait.nn.recurrent import Recurrent
 from plait.nn.video import Clips, Hearing, clip_tokens, frames_of
 from plait.types import Clip, Inputs, Prepared, Tokens
@@ -56,7 +55,7 @@ class VideoRecurrent(Encoder):
         self.flat = nn.Linear(4 * channels * (size // GRID) ** 2, width)  # where in the frame something is, is kept
         self.norm = nn.LayerNorm(width)
         self.layers = Recurrent(width, width, cell="lstm", depth=1, dropout=0.0)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.hearing = Hearing(width, channels, dropout) if sound else None
 
     @classmethod

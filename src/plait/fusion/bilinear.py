@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from plait.fusion.base import Fusion, row_present
-from plait.nn.dropout import Dropout
 from plait.nn.streams import Pooled
 from plait.types import Tokens
 
@@ -32,7 +31,7 @@ class Bilinear(Fusion):
         self.left = nn.ModuleList(nn.Linear(width, size * factors) for _ in range(m - 1))  # U_1 ... U_{M-1}
         self.right = nn.ModuleList(nn.Linear(width, size * factors) for _ in range(m - 1))  # V_2 ... V_M
         self.alone = nn.ModuleList(nn.Linear(width, size) for _ in columns)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear((len(self.pairs) + m) * size, width)
         self.norm = nn.LayerNorm(width)
 

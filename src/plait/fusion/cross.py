@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from plait.fusion.base import Fusion, row_present
 from plait.nn.attention import MASKED
-from plait.nn.dropout import Dropout
 from plait.nn.pooling import AttentionPool, mlp
 from plait.nn.skip import Skip
 from plait.nn.streams import Tagged
@@ -27,7 +26,7 @@ class Crossing(nn.Module):
         self.query = nn.ModuleList(nn.Linear(width, width) for _ in range(count))
         self.out = nn.ModuleList(nn.Linear(width, width) for _ in range(count))
         self.mlps = nn.ModuleList(mlp(width, width, hidden=2 * width) for _ in range(count))
-        self.dropout, self.skip = Dropout(dropout), Skip()
+        self.dropout, self.skip = nn.Dropout(dropout), Skip()
 
     def forward(self, x: Tensor, first: Tensor, seen: Tensor, sizes: list[int]) -> Tensor:
         """x, first (B, N, D): tokens of all streams, `sizes` of each. seen (B, N, N): which token sees which."""
@@ -48,7 +47,7 @@ class Own(nn.Module):
         self.map = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
         self.mlp = mlp(width, width, hidden=2 * width)
-        self.dropout, self.skip = Dropout(dropout), Skip()
+        self.dropout, self.skip = nn.Dropout(dropout), Skip()
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         query, key, value = self.map(self.norm(x)).chunk(3, -1)

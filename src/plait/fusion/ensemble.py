@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from plait.fusion.base import Fusion, row_present
-from plait.nn.dropout import Dropout
 from plait.nn.pooling import AttentionPool, present
 from plait.types import Tokens
 
@@ -32,7 +31,7 @@ class Ensemble(Fusion):
         )
         self.scale_out = nn.ParameterList(torch.ones(members, b) for b in sizes[1:])
         self.bias = nn.ParameterList(torch.zeros(members, b) for b in sizes[1:])
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:

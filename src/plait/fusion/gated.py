@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from plait.fusion.base import Fusion, row_present
 from plait.nn.attention import MASKED
-from plait.nn.dropout import Dropout
 from plait.nn.streams import Pooled
 from plait.types import Tokens
 
@@ -25,7 +24,7 @@ class Gated(Fusion):
         self.maps = nn.ModuleList(nn.Linear(width, width) for _ in columns)
         self.look = nn.Linear(m * width, width, bias=False)
         self.gate = nn.Linear(width, m * width)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from plait.fusion.base import Fusion, row_present
 from plait.nn.attention import MASKED
-from plait.nn.dropout import Dropout
 from plait.nn.pooling import AttentionPool, present
 from plait.nn.streams import Tagged
 from plait.types import Tokens
@@ -24,7 +23,7 @@ class GraphAttention(nn.Module):
         self.heads = heads
         self.source, self.target = nn.Linear(width, width), nn.Linear(width, width)
         self.score = nn.Parameter(torch.randn(heads, width // heads) * (width // heads) ** -0.5)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from plait.fusion.base import Fusion, row_present
-from plait.nn.dropout import Dropout
 from plait.nn.streams import Pooled
 from plait.types import Tokens
 
@@ -25,7 +24,7 @@ class LowRank(Fusion):
             for factor in self.factors:
                 factor.weight.mul_(len(columns) ** -0.5)  # type: ignore[operator]
                 factor.bias.fill_(1)  # type: ignore[operator]
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
 
     def forward(self, streams: dict[str, Tokens]) -> Tokens:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from plait.fusion.base import Fusion, row_present
 from plait.nn.attention import Attention, Block
-from plait.nn.dropout import Dropout
 from plait.nn.pooling import mlp
 from plait.nn.streams import Tagged
 from plait.types import Tokens
@@ -22,7 +21,7 @@ class Reading(nn.Module):
         self.attention = Attention(width, heads)
         self.mlp = mlp(width, width, hidden=2 * width)
         self.block = Block(width, heads, dropout)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, z: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         z = z + self.dropout(self.attention(self.norm(z), mask, self.source(x)))

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from plait.fusion.base import Fusion, row_present
-from plait.nn.dropout import Dropout
 from plait.nn.streams import Pooled
 from plait.types import Tokens
 
@@ -16,7 +15,7 @@ class Layer(nn.Module):
 
     def __init__(self, *, width: int, dropout: float) -> None:
         super().__init__()
-        self.map, self.norm, self.dropout = nn.Linear(width, width), nn.LayerNorm(width), Dropout(dropout)
+        self.map, self.norm, self.dropout = nn.Linear(width, width), nn.LayerNorm(width), nn.Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.norm(self.dropout(nn.functional.gelu(self.map(x))))  # type: ignore[no-any-return]

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from plait import metrics
 from plait.errors import PlaitError, TableError
 from plait.heads.base import Head
-from plait.nn.dropout import Dropout
 from plait.nn.linear import Task
 from plait.nn.pooling import AttentionPool
 from plait.types import Tokens
@@ -68,7 +67,7 @@ class CategoryHead(Head):
         self.places = {c: i for i, c in enumerate(classes)}
         self.smoothing, self.gamma = smoothing, gamma
         self.pool = AttentionPool(width)
-        self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, len(classes)))
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, len(classes)))
         self.weights: Tensor
         self.register_buffer("weights", torch.tensor(weights or [1.0] * len(classes)), persistent=False)
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from plait import metrics
 from plait.errors import PlaitError, TableError
 from plait.heads.base import Head
-from plait.nn.dropout import Dropout
 from plait.nn.linear import Task
 from plait.nn.pooling import AttentionPool
 from plait.types import Tokens
@@ -48,7 +47,7 @@ class LabelsHead(Head):
         self.names = list(classes)
         self.places = {c: i for i, c in enumerate(classes)}
         self.pool = AttentionPool(width)
-        self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, len(classes)))
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, len(classes)))
 
     @classmethod
     def learn(cls, cells: Iterable[tuple[str, ...] | None]) -> dict[str, Any]:

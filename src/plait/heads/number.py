@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from plait import metrics
 from plait.errors import PlaitError, TableError, unknown
 from plait.heads.base import Head
-from plait.nn.dropout import Dropout
 from plait.nn.linear import Task
 from plait.nn.numbers import learn_scale
 from plait.nn.pooling import AttentionPool
@@ -58,7 +57,7 @@ class NumberHead(Head):
         self.names: list[str] = []
         self.mean, self.std = mean, std
         self.pool = AttentionPool(width)
-        self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, 1))
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, 1))
 
     @classmethod
     def learn(cls, cells: Iterable[float | None]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from plait.errors import PlaitError
 from plait.fusion import FUSIONS
 from plait.learners.base import Learner
 from plait.nn import linear, pooling
-from plait.nn.dropout import Dropout
 from plait.nn.linear import Folds, Stream, Task
 from plait.spec import Spec
 from plait.types import Tokens
@@ -32,7 +31,7 @@ class Network(nn.Module):
         self.adapters = nn.ModuleList(nn.Linear(sizes[c], width) for c in self.columns)
         self.fusion = FUSIONS.build(fusion, columns=self.columns, width=width)
         self.null = nn.Parameter(torch.zeros(width))
-        self.out = nn.Sequential(Dropout(dropout), nn.Linear(width, outs))
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, outs))
 
     def forward(self, streams: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
         tokens = {}

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from plait.learners.base import Learner
 from plait.nn import linear
-from plait.nn.dropout import Dropout
 from plait.nn.linear import Folds, Stream, Task
 
 MEMBERS = 16
@@ -25,7 +24,7 @@ class Network(nn.Module):
         super().__init__()
         self.view = nn.Parameter(torch.ones(MEMBERS, size))
         self.body = nn.Sequential(
-            nn.Linear(size, hidden), nn.ReLU(), Dropout(0.2), nn.Linear(hidden, hidden), nn.ReLU(), Dropout(0.2)
+            nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(0.2)
         )
         self.heads = nn.Parameter(torch.zeros(MEMBERS, hidden, outs))
         self.bias = nn.Parameter(torch.zeros(MEMBERS, outs))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plait.nn.dropout import Dropout
 from plait.nn.skip import Skip
 
 MASKED = -1e4  # finite, and representable in bf16 and fp16: an all-masked row stays finite
@@ -46,7 +45,7 @@ class Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.mlp = nn.Sequential(nn.Linear(width, expand * width), nn.GELU(), nn.Linear(expand * width, width))
-        self.dropout, self.skip = Dropout(dropout), Skip()
+        self.dropout, self.skip = nn.Dropout(dropout), Skip()
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = x + self.skip(self.dropout(self.attention(self.norm1(x), mask)))

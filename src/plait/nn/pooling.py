@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plait.nn.dropout import Dropout
 from plait.types import Tokens
 
 
@@ -36,4 +35,4 @@ class AttentionPool(nn.Module):
 
 def mlp(width_in: int, width_out: int, *, hidden: int, dropout: float = 0.0) -> nn.Sequential:
     """Linear, GELU, dropout, linear."""
-    return nn.Sequential(nn.Linear(width_in, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, width_out))
+    return nn.Sequential(nn.Linear(width_in, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width_out))

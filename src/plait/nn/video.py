@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, Residual, hold
-from plait.nn.dropout import Dropout
 from plait.nn.pictures import Pictures, scaled
 from plait.nn.skip import Skip
 from plait.nn.spectrum import HOP, RATE, LogMel
@@ -134,7 +133,7 @@ class Hearing(nn.Module):
         self.stem = nn.Conv2d(1, channels, 3, 2, 1, bias=False)
         steps = [channels, 2 * channels, 4 * channels, width]
         self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def _tokens(self, mel: Tensor, lengths: Tensor) -> Tensor:
         real = rows.length_mask(lengths, mel.shape[1])[:, None, :, None].to(self.stem.weight.dtype)
