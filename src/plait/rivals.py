@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from plait import metrics
+from plait.choosing import FAST
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
 from plait.fusion import default
@@ -19,13 +20,11 @@ from plait.model import Model
 from plait.preparation import Dataset
 from plait.progress import Progress
 from plait.request import read_specs
-from plait.spec import Spec
 from plait.training.checkpoint import Checkpoints
 from plait.training.identity import Identity
 from plait.training.state import State
 from plait.work import Work, begun, learned, prepared, tuned_epochs
 
-PLAIN: Spec = {"name": "blend", "members": "auto", "on": "both", "rule": "auto"}
 FOLDER = "tuned"  # of the rival's checkpoints, in that of the run
 FEWEST = 40  # validation rows with a label, to tell the two apart
 SHARE = 0.7  # of the time that is left, for training; the rest is for judging
@@ -71,9 +70,9 @@ def better(work: Work, state: State, rival: Rival, *, deadline: float | None) ->
         _losses(other.model, other.data, valid, work.seed),
     )
     gap = mine - theirs
-    taken = bool(gap[0] > gap[1:].std(ddof=1))
-    told = {"learners": float(mine[0]), "fine-tuned": float(theirs[0]), "taken": "fine-tuned" if taken else "learners"}
     chance = gap[1:].std(ddof=1)
+    taken = bool(gap[0] > chance)
+    told = {"learners": float(mine[0]), "fine-tuned": float(theirs[0]), "taken": "fine-tuned" if taken else "learners"}
     work.progress.say(
         f"Loss on {len(valid)} validation rows: {told['learners']:.3f} by learners of fixed features, "
         f"{told['fine-tuned']:.3f} by fine-tuned networks (LoRA), {gap[0]:+.3f} ± {chance:.3f}: {told['taken']} taken."
@@ -101,7 +100,7 @@ def _plain(work: Work, deadline: float | None) -> Work:
     own = copy(work)
     own.parts = np.where(work.parts == 1, -1, work.parts)
     own.progress = Progress(quiet=True)
-    own.spec = {**work.spec, "learner": {t: {"wanted": PLAIN} for t in work.spec["learner"]}}
+    own.spec = {**work.spec, "learner": {t: {"wanted": FAST} for t in work.spec["learner"]}}
     own.learn(deadline)
     return own
 
