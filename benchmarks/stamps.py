@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="subsets, as column+column")
     parser.add_argument("--encoders", default="scratch", help="scratch, classic, pretrained, or JSON by column")
     parser.add_argument("--learner", help="in place of fusion and heads: NAME:option=value,…")
-    parser.add_argument("--fusion", default="average")
+    parser.add_argument("--fusion", help="else what plait.fit takes by itself")
     parser.add_argument("--training", type=json.loads, default={})
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path)

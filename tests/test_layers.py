@@ -59,6 +59,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "samples.motion": 3.1,
     "data.*": 3.5,
     "nn.*": 3.5,
+    "nn.hearing": 3.6,
     "nn.video": 3.7,
     "nn.towers": 3.7,
     "nn.planes": 3.6,

@@ -18,8 +18,9 @@ import plait
 from plait.encoders import ENCODERS
 from plait.encoders.base import Encoder
 from plait.nn import pooling, rows
+from plait.nn.hearing import Hearing
 from plait.nn.spectrum import LogMel
-from plait.nn.video import Clips, Hearing, Over, clip_tokens, frames_of
+from plait.nn.video import Clips, Over, clip_tokens, frames_of
 from plait.types import Clip, Wave
 
 
@@ -108,7 +109,7 @@ def test_a_block_over_time_does_not_see_padding() -> None:
 
 
 def test_sound_comes_after_the_frames_where_there_is_any() -> None:
-    encoder, hearing = clips(), Hearing(12, 4, 0.0).eval()
+    encoder, hearing = clips(), Hearing(width=12, bands=64, channels=4, dropout=0.0).eval()
     cells = encoder.prepare([clip(3, 8, 8, sound=tone(440, 1.0)), clip(8, 8, 8)])
     inputs = encoder.collate([*cells, None])
     tokens = clip_tokens(torch.zeros(3, 8, 12), inputs, hearing)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
-
 from plait.encoders.base import Encoder
-from plait.nn import rows
-from plait.nn.convolution import BatchNorm, Residual, channels_last, hold
-from plait.nn.spectrum import HOP, RATE, LogMel
+from plait.nn.hearing import Hearing
+from plait.nn.spectrum import LogMel
 from plait.types import Inputs, Prepared, Tokens, Wave
-
-STRIDE = 16  # frames a token
 
 
 class AudioCNN(Encoder):
@@ -43,13 +36,7 @@ class AudioCNN(Encoder):
             bands=bands, seconds=seconds, gain=gain, noise=noise, time_mask=time_mask, band_mask=band_mask
         )
         self.preparation = self.mel.preparation
-        self.norm = BatchNorm(bands)
-        steps = [channels, 2 * channels, 4 * channels, width]
-        self.stem = nn.Conv2d(1, channels, 3, 2, 1, bias=False)
-        self.stem_norm = BatchNorm(channels)
-        self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))
-        channels_last(self)
-        self.dropout = nn.Dropout(dropout)
+        self.hearing = Hearing(width=width, bands=bands, channels=channels, dropout=dropout)
 
     @classmethod
     def learn(cls, cells: Iterable[Wave | None]) -> dict[str, Any]:
@@ -64,20 +51,6 @@ class AudioCNN(Encoder):
     def augment(self, inputs: Inputs) -> Inputs:
         return self.mel.augment(inputs)
 
-    def _tokens(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        real = rows.length_mask(lengths, mel.shape[1])[:, None, :, None].to(self.stem.weight.dtype)
-        x = hold(self.norm(mel.float().transpose(1, 2)).transpose(1, 2)[:, None], real)
-        x = x.contiguous(memory_format=torch.channels_last)
-        real = real[:, :, ::2]
-        x = hold(torch.relu(self.stem_norm(self.stem(x))), real)
-        for stage in self.stages:
-            x, real = stage(x, real)
-        return (x.mean(3) + x.amax(3)).transpose(1, 2)
-
     def forward(self, inputs: Inputs) -> Tokens:
-        lengths = inputs["lengths"]
-        x = rows.over_present(self, self._tokens, lengths > 0, inputs["mel"], lengths)
-        mask = rows.length_mask((lengths + STRIDE - 1) // STRIDE, x.shape[1])
-        seconds = (torch.arange(x.shape[1], device=x.device) + 0.5) * STRIDE * HOP / RATE
-        nowhere = torch.full_like(seconds, torch.nan)
-        return Tokens(self.dropout(x), mask, torch.stack([seconds, nowhere, nowhere], 1).expand(len(x), -1, -1))
+        tokens: Tokens = self.hearing(inputs["mel"], inputs["lengths"])
+        return tokens

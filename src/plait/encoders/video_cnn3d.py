@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, channels_last
-from plait.nn.video import Clips, Hearing, Over, clip_tokens, frames_of
+from plait.nn.hearing import Hearing
+from plait.nn.video import BANDS, Clips, Over, clip_tokens, frames_of
 from plait.types import Clip, Inputs, Prepared, Tokens
 
 
@@ -49,7 +50,7 @@ class VideoCNN3d(Encoder):
         self.stages = nn.ModuleList(Over(a, b) for a, b in itertools.pairwise(steps))
         channels_last(self)
         self.dropout = nn.Dropout(dropout)
-        self.hearing = Hearing(width, channels, dropout) if sound else None
+        self.hearing = Hearing(width=width, bands=BANDS, channels=channels, dropout=dropout) if sound else None
 
     @classmethod
     def learn(cls, cells: Iterable[Clip | None]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoder
 from plait.nn import rows
 from plait.nn.convolution import BatchNorm, Residual, channels_last
+from plait.nn.hearing import Hearing
 from plait.nn.recurrent import Recurrent
-from plait.nn.video import Clips, Hearing, clip_tokens, frames_of
+from plait.nn.video import BANDS, Clips, clip_tokens, frames_of
 from plait.types import Clip, Inputs, Prepared, Tokens
 
 GRID = 16  # pixels a side of what one vector of a frame sees the middle of
@@ -56,7 +57,7 @@ class VideoRecurrent(Encoder):
         self.norm = nn.LayerNorm(width)
         self.layers = Recurrent(width, width, cell="lstm", depth=1, dropout=0.0)
         self.dropout = nn.Dropout(dropout)
-        self.hearing = Hearing(width, channels, dropout) if sound else None
+        self.hearing = Hearing(width=width, bands=BANDS, channels=channels, dropout=dropout) if sound else None
 
     @classmethod
     def learn(cls, cells: Iterable[Clip | None]) -> dict[str, Any]:

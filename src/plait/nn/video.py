@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from plait.nn import rows
-from plait.nn.convolution import BatchNorm, Residual, hold
+from plait.nn.convolution import BatchNorm, hold
+from plait.nn.hearing import Hearing, moments
 from plait.nn.pictures import Pictures, scaled
 from plait.nn.skip import Skip
-from plait.nn.spectrum import HOP, RATE, LogMel
+from plait.nn.spectrum import LogMel
 from plait.types import Clip, Inputs, Prepared, Tokens
 
 BANDS = 64
-STRIDE = 16  # frames of the spectrogram a token
 
 
 class Clips:
@@ -124,44 +123,11 @@ def _along(run: Any, x: Tensor) -> Tensor:
     return out.transpose(1, 2)
 
 
-class Hearing(nn.Module):
-    """The sound of clips as tokens (B, F / 16, D), one for each 256 ms: a residual CNN over the log-mel spectrogram."""
-
-    def __init__(self, width: int, channels: int, dropout: float) -> None:
-        super().__init__()
-        self.norm, self.stem_norm = BatchNorm(BANDS), BatchNorm(channels)
-        self.stem = nn.Conv2d(1, channels, 3, 2, 1, bias=False)
-        steps = [channels, 2 * channels, 4 * channels, width]
-        self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))
-        self.dropout = nn.Dropout(dropout)
-
-    def _tokens(self, mel: Tensor, lengths: Tensor) -> Tensor:
-        real = rows.length_mask(lengths, mel.shape[1])[:, None, :, None].to(self.stem.weight.dtype)
-        x = hold(self.norm(mel.float().transpose(1, 2)).transpose(1, 2)[:, None], real)
-        real = real[:, :, ::2]
-        x = hold(torch.relu(self.stem_norm(self.stem(x))), real)
-        for stage in self.stages:
-            x, real = stage(x, real)
-        return (x.mean(3) + x.amax(3)).transpose(1, 2)
-
-    def forward(self, mel: Tensor, lengths: Tensor) -> Tokens:
-        x = rows.over_present(self, self._tokens, lengths > 0, mel, lengths)
-        mask = rows.length_mask((lengths + STRIDE - 1) // STRIDE, x.shape[1])
-        seconds = (torch.arange(x.shape[1], device=x.device) + 0.5) * STRIDE * HOP / RATE
-        return Tokens(self.dropout(x), mask, _at(seconds.expand(len(x), -1)))
-
-
 def clip_tokens(x: Tensor, inputs: Inputs, hearing: Hearing | None) -> Tokens:
     """The tokens x (B, T, D) of the frames, one each, and after them those of the sound, all at their seconds."""
     lengths = inputs["lengths"]
-    mask, position = rows.length_mask(lengths, x.shape[1]), _at(inputs["times"])
+    mask, position = rows.length_mask(lengths, x.shape[1]), moments(inputs["times"])
     if hearing is None:
         return Tokens(x, mask, position)
     sound = hearing(inputs["mel"], inputs["heard"] * (lengths > 0))
     return Tokens(*(torch.cat(pair, 1) for pair in zip((x, mask, position), sound)))
-
-
-def _at(seconds: Tensor) -> Tensor:
-    """(B, N) seconds -> positions (B, N, 3), without a place."""
-    nowhere = torch.full_like(seconds, torch.nan)
-    return torch.stack([seconds, nowhere, nowhere], -1)
