@@ -164,7 +164,7 @@ def test_any_folder_of_transformers_is_an_encoder_one_that_writes_too(family: st
     transformers = pytest.importorskip("transformers")
     folder = getattr(tiny, family)(tmp_path / family)
     texts = ["a ripe tomato", "the deep blue sea and the long story"]
-    encoder = ENCODERS.build(ENCODERS.complete({"name": "text_pretrained", "weights": str(folder)}, []))
+    encoder = ENCODERS.build(ENCODERS.complete({"name": "text_pretrained", "weights": str(folder), "prompt": ""}, []))
     own = transformers.AutoTokenizer.from_pretrained(folder)
     net = transformers.AutoModel.from_pretrained(folder).eval()
     for said, kept in zip(texts, encoder.prepare(texts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -265,6 +266,64 @@ def test_pooling_is_that_of_sentence_transformers(
         states(encoder, TEXTS[:1])[0][0], hidden.mean(0) if pool is None else hidden[pool], **CLOSE
     )
     assert max(len(w) for w in encoder.texts.windows("tomato " * 50)) == 8
+
+
+LONG = "the tomato and the blue sea of a house " * 12
+
+
+@pytest.mark.parametrize(("prompt", "pool"), [("query: {}", None), ("{} is a kind of", "last"), ("a {} b", "first")])
+def test_a_text_is_read_within_its_prompt(prompt: str, pool: str | None, made: Any) -> None:
+    encoder = built(made(tiny.bert), "text", prompt=prompt, pool=pool)
+    net = plain(made(tiny.bert), tiny.bert, "text")
+    place = {None: lambda h: h.mean(0), "last": lambda h: h[-1], "first": lambda h: h[0]}[pool]
+    for text in ("a ripe tomato", ""):
+        hidden = layers(net, **words(made(tiny.bert), tiny.bert, prompt.replace("{}", text)))[-1]
+        np.testing.assert_allclose(states(encoder, [text])[0][0], place(hidden), **CLOSE)
+
+
+def test_every_window_of_a_long_text_has_the_prompt_and_no_word_is_lost(made: Any) -> None:
+    texts = built(made(tiny.bert), "text", prompt="sea {} house", pool="last").texts
+    windows = texts.windows(LONG)
+    assert len(windows) > 1 and max(map(len, windows)) <= texts.length
+    said = [texts.tokenizer.decode(w) for w in windows]
+    assert all(s.startswith("sea ") and s.endswith(" house") for s in said)
+    plain = texts.tokenizer.decode(built(made(tiny.bert), "text").texts._cutting(10_000).encode(LONG).ids)
+    assert " ".join(s.removeprefix("sea ").removesuffix(" house") for s in said).split() == plain.split()
+
+
+def test_networks_that_write_are_asked_what_comes_next(made: Any) -> None:
+    folder = made(tiny.gpt2)
+    encoder, text = built(folder, "text"), "a ripe tomato"
+    asked = layers(plain(folder, tiny.gpt2, "text"), **words(folder, tiny.gpt2, f"{text} Category:"))[-1]
+    np.testing.assert_allclose(states(encoder, [text])[0][0], asked[-1], **CLOSE)
+    plainly = layers(plain(folder, tiny.gpt2, "text"), **words(folder, tiny.gpt2, text))[-1]
+    np.testing.assert_allclose(states(built(folder, "text", prompt=""), [text])[0][0], plainly[1:].mean(0), **CLOSE)
+
+
+def test_the_usual_prompt_of_sentence_transformers_is_taken(made: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "sentences"
+    shutil.copytree(made(tiny.bert), folder)
+    about = {"prompts": {"query": "query: ", "document": "passage: "}, "default_prompt_name": "query"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(about))
+    said = states(built(made(tiny.bert), "text", prompt="query: {}"), TEXTS)
+    for found, expected in zip(states(built(folder, "text"), TEXTS), said):
+        np.testing.assert_array_equal(found, expected)
+    bare = states(built(made(tiny.bert), "text"), TEXTS[:1])[0]
+    np.testing.assert_array_equal(states(built(folder, "text", prompt=""), TEXTS[:1])[0], bare)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"prompt": "no place"}, "one {}"),
+        ({"prompt": "{} and {}"}, "one {}"),
+        ({"prompt": "the sea and the house " * 9 + "{}"}, "Shorten it"),
+        ({"pool": "lst"}, "Did you mean 'last'"),
+    ],
+)
+def test_a_prompt_that_cannot_be_is_refused(options: dict[str, str], said: str, made: Any) -> None:
+    with pytest.raises(PlaitError, match=re.escape(said)):
+        built(made(tiny.bert), "text", **options)
 
 
 @pytest.mark.parametrize(

@@ -256,12 +256,14 @@ def layers(folder: Path, said: str) -> list[np.ndarray]:
     return [h[0, 1:].numpy() for h in (*out.hidden_states[:-1], out.last_hidden_state)]
 
 
-def test_a_text_is_the_mean_over_its_tokens_without_the_one_it_begins_with(tmp_path: Path) -> None:
+def test_without_a_prompt_a_text_is_the_mean_over_its_tokens_without_the_one_it_begins_with(tmp_path: Path) -> None:
     _, about, tensors = tiny_gemma()
     folder = converted(tmp_path / "made", written(about, {n: (0, x) for n, x in tensors.items()}))
     texts = ["the ripe tom", "tom", "", "the long story of the ripe tom and the deep sea, the end"]
     encoder = {
-        how: ENCODERS.build(ENCODERS.complete({"name": "text_pretrained", "weights": str(folder), **options}, []))
+        how: ENCODERS.build(
+            ENCODERS.complete({"name": "text_pretrained", "weights": str(folder), "prompt": "", **options}, [])
+        )
         for how, options in {"usual": {}, "tokens": {"tokens": True, "layer": 4}, "mix": {"layer": "mix"}}.items()
     }
     found = {how: [p["states"].astype(np.float32) for p in e.prepare(texts)] for how, e in encoder.items()}

@@ -17,6 +17,9 @@ class TextPretrained(Encoder):
     them. A frozen network is run once over each text, and what it says is kept; a tuned one is trained with the rest, from
     the numbers of the words. A text longer than it takes is cut in windows. `weights`: a name of `plait weights list`,
     OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a number, or "mix" (nn/pretrained.py).
+    `prompt`: a text with {} where the cell goes, as "query: {}"; by default what sentence-transformers puts before it with
+    these weights, for networks that write "{} Category:", else nothing (""). `pool`: "mean", "first" or "last", the token
+    that stands for the text; by default as the weights say, of networks that write the last one of a prompt.
     `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`; `checkpointing` (nn/tuned.py)."""
 
     modality: ClassVar[str] = "text"
@@ -56,9 +59,15 @@ class TextPretrained(Encoder):
 
     @classmethod
     def learn(
-        cls, cells: Iterable[str | None], *, weights: str = "all-MiniLM-L6-v2", tune: str = "frozen"
+        cls,
+        cells: Iterable[str | None],
+        *,
+        weights: str = "all-MiniLM-L6-v2",
+        tune: str = "frozen",
+        prompt: str | None = None,
+        pool: str | None = None,
     ) -> dict[str, Any]:
-        return pretrained.facts(weights, "text", tune=tuned.check(tune))
+        return pretrained.facts(weights, "text", tune=tuned.check(tune), prompt=prompt, pool=pool)
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.texts.parts(cells))

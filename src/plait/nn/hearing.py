@@ -65,7 +65,7 @@ def out_of_line(line: Tensor, starts: Tensor, real: Tensor) -> Tensor:
     """The way back: (S, C) -> (B, T, C), zeros where the mask real (B, T) is False."""
     place = (starts[:, None] + torch.arange(real.shape[1], device=line.device))[real]
     out = line.new_zeros(real.numel(), line.shape[1])
-    return out.index_copy(0, real.flatten().nonzero()[:, 0], line[place]).unflatten(0, real.shape)
+    return out.index_copy(0, real.flatten().nonzero()[:, 0], line[place]).view(*real.shape, -1)
 
 
 def tokens_of(frames: Count) -> Count:

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from plait.errors import PlaitError
+from plait.errors import PlaitError, unknown
 from plait.nn import lora, rows, towers
 from plait.nn.processing import LARGEST, Part, Texts
 from plait.optional import need
@@ -26,6 +26,8 @@ from plait.weights.find import resolve
 
 HELD = 4  # networks kept in memory
 LENGTH = 512  # tokens of a text at once, where its weights do not say
+PROMPT = "{} Category:"  # what networks that write read a text in: the last token says what comes next, not what was
+POOLS = ("first", "last", "mean")
 BEHIND = ("roberta", "camembert", "mpnet", "longformer", "data2vec-text", "clap_text")
 LEAST = 1e-12  # mean square of a token of zeros
 UNMASKED = {"fnet"}  # networks that cannot be told what is padding: their texts are not padded
@@ -34,9 +36,18 @@ _HELD: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
 _LOCK = threading.Lock()
 
 
-def facts(name: str, modality: str, *, tune: str = "frozen", **options: float) -> dict[str, Any]:
+def facts(
+    name: str,
+    modality: str,
+    *,
+    tune: str = "frozen",
+    prompt: str | None = None,
+    pool: str | None = None,
+    **options: float,
+) -> dict[str, Any]:
     """What a model keeps of weights beside their tensors: name, hash, config, and how cells are made ready for them, with
-    `options` of that; for LoRA also the shapes of the layers that are adapted. Raises FetchError, UnknownNameError."""
+    `options` of that; for LoRA also the shapes of the layers that are adapted. `prompt` and `pool` of texts: else what the
+    weights say. Raises FetchError, UnknownNameError, PlaitError."""
     found = resolve(name)
     config = towers.tower_config(towers.parse_config((found.folder / "config.json").read_text("utf-8")), modality)
     mark = hashlib.sha256("".join(sha256(p) for p in found.tensors()).encode()).hexdigest()
@@ -53,6 +64,9 @@ def facts(name: str, modality: str, *, tune: str = "frozen", **options: float) -
             processing["fill"] = config["pad_token_id"]
         if config["model_type"] in UNMASKED:
             processing["step"] = 1
+        usual = _usual_prompt(read("config_sentence_transformers.json"), config["model_type"])
+        prompt = _fitting(processing, usual, prompt)
+        processing.update({"prompt": prompt} if prompt != "{}" else {})
         if config["model_type"] in towers.WRITERS and Texts(processing).windows("")[0][0] == config["bos_token_id"]:
             processing["skip"] = 1
     else:
@@ -64,8 +78,12 @@ def facts(name: str, modality: str, *, tune: str = "frozen", **options: float) -
             raise PlaitError(
                 f"{found.folder} holds no preprocessor_config.json: how its {modality} is made ready is not known."
             )
-    pool = own.get("pool") or _pooling(read("1_Pooling/config.json"))
-    more = {"plait_pool": pool} if pool else {}
+    if pool is not None and pool not in POOLS:
+        raise unknown("pool", pool, POOLS)
+    pool = pool or own.get("pool") or _pooling(read("1_Pooling/config.json"))
+    if not pool and config["model_type"] in towers.WRITERS and not (prompt or "{}").endswith("{}"):
+        pool = "last"
+    more: dict[str, Any] = {"plait_pool": pool} if pool else {}
     if tune == "lora":
         with torch.device("meta"):
             more["plait_lora"] = lora.targets(towers.build(config, None), config["model_type"])
@@ -107,6 +125,26 @@ def _length(config: dict[str, Any], longest: int | None) -> int:
     if any(name in config["model_type"] for name in BEHIND):
         places -= int(config.get("pad_token_id") or 0) + 1
     return min(longest or LENGTH, places) if places > 0 else longest or LENGTH
+
+
+def _usual_prompt(about: dict[str, Any], kind: str) -> str:
+    """What sentence-transformers puts a text into by default with these weights; for networks that write, PROMPT (Jiang et al.
+    2023, PromptEOL: the state at the last token of a prompt stands for the text)."""
+    first = (about.get("prompts") or {}).get(about.get("default_prompt_name") or "")
+    return f"{first}{{}}" if first else PROMPT if kind in towers.WRITERS else "{}"
+
+
+def _fitting(processing: dict[str, Any], usual: str, given: str | None) -> str:
+    """The prompt, `given` or else the usual one where it leaves the text a quarter of the tokens. Raises PlaitError."""
+    if given is not None and given.count("{}") != 1 and given != "":
+        raise PlaitError(f"prompt is {given!r}; expected a text with one {{}}, where the cell goes, or an empty one.")
+    prompt = usual if given is None else given or "{}"
+    room, length = Texts({**processing, "prompt": prompt}).room, processing["length"]
+    if 4 * room >= length:
+        return prompt
+    if given is None:
+        return "{}"
+    raise PlaitError(f"The prompt {prompt!r} leaves the text {room} of the {length} tokens there are. Shorten it.")
 
 
 def _pooling(about: dict[str, Any]) -> str | None:

@@ -17,6 +17,7 @@ from plait.types import Clip, Wave
 
 TEXTS, LEAST_TEXTS = 64, 8  # windows of text that go through a network at once: as many as have
 TOKENS = 4096  # tokens together, at most TEXTS and at least LEAST_TEXTS
+SPARE = 8  # tokens more that a piece of text may have than it had within the whole
 STEP = 4  # their lengths are rounded up to multiples of this
 FILLED = 32  # tokens in a batch below which matrix products round otherwise: smaller batches are filled up
 PICTURES = 4  # at once: more do not fit in a core's cache
@@ -73,9 +74,11 @@ class Packed(Protocol):
 
 
 class Texts:
-    """Text -> tokens of at most `length`; longer ones are cut in windows. `tokenizer`: the JSON text of one."""
+    """Text -> tokens of at most `length`; longer ones are cut in windows. `tokenizer`: the JSON text of one. `prompt`: what
+    each window is put into, in place of its {}."""
 
     def __init__(self, about: dict[str, Any]) -> None:
+        self.prompt: str = about.get("prompt", "{}")
         self.length, self._json = int(about["length"]), about["tokenizer"]
         self._step = int(about.get("step", STEP))
         self._fill = about.get("fill")  # the token that fills every window, for networks that look at it too
@@ -85,17 +88,37 @@ class Texts:
 
     @cached_property
     def tokenizer(self) -> Any:
+        return self._cutting(self.length)
+
+    @cached_property
+    def room(self) -> int:
+        """Tokens that a window has for the text itself, some of the `length` being the prompt's."""
+        if self.prompt == "{}":
+            return self.length
+        return self.length - len(self.tokenizer.encode(self.prompt.replace("{}", "")).ids) - SPARE
+
+    @cached_property
+    def _within(self) -> Any:
+        return self._cutting(self.room)
+
+    def _cutting(self, length: int) -> Any:
         from tokenizers import Tokenizer
 
         made = Tokenizer.from_str(self._json)
         made.no_padding()
-        made.enable_truncation(self.length)
+        made.enable_truncation(length)
         return made
 
     def windows(self, text: str) -> list[list[int]]:
         """The ids of each window, with the special tokens that the network knows; at least one that is kept."""
-        first = self.tokenizer.encode(text)
-        return [w.ids + [0] * (self._skip + 1 - len(w.ids)) for w in (first, *first.overflowing)]
+        first = self.tokenizer.encode(self.prompt.replace("{}", text))
+        found = [first, *first.overflowing]
+        if len(found) > 1 and self.prompt != "{}":
+            whole = self._within.encode(text)
+            places = [[o for o in w.offsets if o[0] < o[1]] for w in (whole, *whole.overflowing)]
+            pieces = [text[min(a for a, _ in p) : max(b for _, b in p)] for p in places if p]
+            found = [self.tokenizer.encode(self.prompt.replace("{}", piece)) for piece in pieces]
+        return [w.ids + [0] * (self._skip + 1 - len(w.ids)) for w in found]
 
     def parts(self, cells: Sequence[str]) -> Iterator[Part]:
         """Windows of one length, rounded up, go together, so that the numbers of a text do not depend on the others."""
