@@ -88,7 +88,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     held = frame.iloc[test]
     guess = model.predict(held, base=table.parent)["category"]
     masked = {
-        "+".join(s["columns"]): s["metrics"]["accuracy"]["value"]
+        " + ".join(s["columns"]): {m: s["metrics"][m]["value"] for m in ("accuracy", "f1_macro")}
         for s in model.record["evaluation"]["targets"]["category"]["subsets"]
     }
     return {
@@ -126,13 +126,17 @@ def tfidf(frame: Any, protocol: str, seeds: list[int]) -> list[dict[str, Any]]:
 
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over folds and the paired difference of all three to each subset."""
+    """Mean over folds and the paired difference of all three to each subset, learned alone or shown to the model of all three."""
     import numpy as np
 
     by: dict[str, dict[tuple[int, int], dict[str, Any]]] = {}
     for r in results:
         by.setdefault(" + ".join(r["columns"]), {})[r["seed"], r["fold"]] = r
     full = by.get(" + ".join(COLUMNS), {})
+    for place, run in full.items():
+        for name, found in run["masked"].items():
+            if name.count(" + ") < len(COLUMNS) - 1:
+                by.setdefault(f"all, shown {name or 'nothing'}", {})[place] = found
     table = {}
     for name, runs in by.items():
         shared = [k for k in runs if k in full]
@@ -206,7 +210,7 @@ def main() -> None:
         gap = "" if row["all_minus_this"] is None else f"  all - this {row['all_minus_this']:+.3f}"
         error = "" if row["standard_error"] is None else f" ± {row['standard_error']:.3f}"
         print(
-            f"{name:<34} accuracy {row['accuracy']:.3f} (sd {row['sd']:.3f})  macro-F1 {row['f1_macro']:.3f}{gap}{error}"
+            f"{name:<38} accuracy {row['accuracy']:.3f} (sd {row['sd']:.3f})  macro-F1 {row['f1_macro']:.3f}{gap}{error}"
         )
     _write(given.out, given.protocol, results)
 

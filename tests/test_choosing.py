@@ -11,9 +11,11 @@ import pytest
 
 import plait
 from plait.choosing import FAST, LARGE, encoders_for, top_for
+from plait.data.schema import Column, Schema
 from plait.errors import PlaitError, UnknownNameError
-from plait.fusion import DEFAULT
 from plait.presets import choose
+from plait.progress import Progress
+from plait.request import read_specs
 
 
 def planted(kind: str, n: int = 240, seed: int = 0) -> pd.DataFrame:
@@ -37,13 +39,13 @@ def fit(frame: Any, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, (DEFAULT, FAST)),
-        ({"preset": "fast"}, (DEFAULT, FAST)),
-        ({"rows": LARGE + 1}, (DEFAULT, None)),
-        ({"preset": "fast", "rows": LARGE + 1}, (DEFAULT, FAST)),
+        ({}, (None, FAST)),
+        ({"preset": "fast"}, (None, FAST)),
+        ({"rows": LARGE + 1}, (None, None)),
+        ({"preset": "fast", "rows": LARGE + 1}, (None, FAST)),
         ({"fusion": "concat"}, ("concat", None)),
-        ({"learner": "knn"}, (DEFAULT, "knn")),
-        ({"said": {"epochs": 3}}, (DEFAULT, None)),
+        ({"learner": "knn"}, (None, "knn")),
+        ({"said": {"epochs": 3}}, (None, None)),
     ],
     ids=str,
 )
@@ -65,8 +67,27 @@ def test_when_it_chooses(given: dict[str, Any], expected: tuple[Any, Any]) -> No
 def test_without_the_libraries_of_a_column_the_loop_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plait.presets.find", lambda name: None)
     monkeypatch.setattr("plait.presets.find_spec", lambda name: None)
-    assert top_for(None, None, None, {}, rows=9, kinds=["text", "number"]) == (DEFAULT, None)
-    assert top_for(None, None, None, {}, rows=9, kinds=["series", "number"]) == (DEFAULT, FAST)
+    assert top_for(None, None, None, {}, rows=9, kinds=["text", "number"]) == (None, None)
+    assert top_for(None, None, None, {}, rows=9, kinds=["series", "number"]) == (None, FAST)
+
+
+@pytest.mark.parametrize(
+    ("encoders", "fusion"),
+    [
+        ({"note": "text_transformer", "size": "number_periodic"}, "average"),
+        ({"note": "text_tfidf", "size": "number_periodic"}, "gated"),
+        ({"note": ["text_tfidf", "text_recurrent"], "size": "number_scaled"}, "average"),
+        ({"pictures": "image_set", "size": "number_scaled"}, "average"),
+        ({"pictures": {"name": "image_set", "encoder": "image_hog"}, "size": "number_scaled"}, "gated"),
+        ({"size": "number_linear"}, "average"),
+    ],
+    ids=str,
+)
+def test_columns_learn_by_themselves_where_a_deep_network_knows_nothing(encoders: Any, fusion: str) -> None:
+    kinds = {"note": "text", "size": "number", "pictures": "images"}
+    columns = [Column(c, kinds[c], "input", "") for c in encoders] + [Column("kind", "category", "target", "")]
+    specs = read_specs(Schema(tuple(columns)), encoders, None, {}, None, Progress(quiet=True))
+    assert specs["fusion"] == {"name": fusion}
 
 
 def test_balanced_and_best_take_all_networks_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:

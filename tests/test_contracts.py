@@ -258,6 +258,15 @@ def is_present(inputs: Inputs) -> Tensor:
 
 
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
+DEEP = {"text", "image", "audio", "video", "series"}  # modalities whose encoders from scratch have much to learn
+
+
+@every_encoder
+def test_an_encoder_says_whether_it_is_a_deep_network_that_knows_nothing(name: str) -> None:
+    kind, encoder = ENCODERS.load(name), encoder_of(name)
+    made_of = encoder.parts or encoder.nets or name.endswith(("_set", "_module"))
+    trained = sum(p.ndim > 1 for p in encoder.parameters()) > 1
+    assert kind.scratch == (kind.modality in DEEP and not made_of and trained)
 
 
 @every_encoder

@@ -201,7 +201,7 @@ def test_embeddings_tell_the_kinds_apart(fitted: tuple[Any, Path]) -> None:
 def test_summary_walks_one_row_through_every_step(fitted: tuple[Any, Path]) -> None:
     model, folder = fitted
     text = model.summary(folder / "toy.csv")
-    for word in ("picture", "pixels 1x3x16x16", "image_resnet", "fusion gated", "kind", "answer 1x3"):
+    for word in ("picture", "pixels 1x3x16x16", "image_resnet", "fusion average", "kind", "answer 1x3"):
         assert word in text
 
 

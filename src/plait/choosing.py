@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from plait.errors import PlaitError, unknown
-from plait.fusion import default
 from plait.optional import need
 from plait.presets import fixed_here
 from plait.spec import Spec
@@ -29,12 +28,11 @@ def top_for(
     *,
     rows: int,
     kinds: Iterable[str],
-) -> tuple[Spec, Spec | None]:
-    """(fusion, learner): what answers. `said`: other arguments by name that a preset would contradict, None where not given.
-    Where nothing at all is said, "fast" on tables that are not large, if each of the inputs' modalities can be encoded with
-    nothing to train here. Raises PlaitError, UnknownNameError."""
+) -> tuple[Spec | None, Spec | None]:
+    """(fusion, learner): what answers, None for what the encoders decide. `said`: other arguments by name that a preset would
+    contradict, None where not given. Where nothing at all is said, "fast" on tables that are not large, if each of the
+    inputs' modalities can be encoded with nothing to train here. Raises PlaitError, UnknownNameError."""
     kinds = list(kinds)
-    plain = default(len(kinds))
     given = {k: v for k, v in {"fusion": fusion, "learner": learner, **said}.items() if v}
     if preset is not None:
         if preset not in PRESETS:
@@ -51,10 +49,10 @@ def top_for(
     if trials:
         need("optuna", "tune")
     if preset is not None:
-        return plain, learner
+        return None, learner
     if given or rows > LARGE or not fixed_here(kinds):
-        return fusion or plain, learner
-    return plain, FAST
+        return fusion, learner
+    return None, FAST
 
 
 def encoders_for(preset: str | None, encoders: Any) -> Any:

@@ -8,13 +8,13 @@ from typing import Any
 from plait.data.schema import Schema, infer
 from plait.data.split import names_parts
 from plait.data.table import Table
-from plait.encoders import ENCODERS
+from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import PlaitError, unknown
-from plait.fusion import FUSIONS
+from plait.fusion import FUSIONS, default
 from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
 from plait.learners import LEARNERS
-from plait.presets import choose, named
+from plait.presets import SETS, choose, named
 from plait.progress import Progress
 from plait.spec import Spec
 
@@ -79,7 +79,7 @@ def read_schema(
 def read_specs(
     schema: Schema,
     encoders: str | Mapping[str, Spec] | None,
-    fusion: Spec,
+    fusion: Spec | None,
     heads: Mapping[str, Spec],
     learner: Spec | None,
     progress: Progress,
@@ -124,7 +124,8 @@ def read_specs(
                 f"{part['name']!r} answers {wants}. Give the target another modality, or no head."
             )
     if learner is None:
-        return {"inputs": chosen, "fusion": FUSIONS.normal(fusion), "outputs": tops}
+        top = fusion or default(len(chosen), scratch=any(map(_scratch, chosen.values())))
+        return {"inputs": chosen, "fusion": FUSIONS.normal(top), "outputs": tops}
     top = LEARNERS.normal(learner)
     return {
         "inputs": chosen,
@@ -132,6 +133,14 @@ def read_specs(
         "outputs": tops,
         "learner": {t: {"wanted": top} for t in tops},
     }
+
+
+def _scratch(part: Spec) -> bool:
+    """Whether an encoder, or one that it is made of, is a deep network that knows nothing yet."""
+    spec = ENCODERS.normal(part)
+    kind = ENCODERS.load(spec["name"], outside=True)
+    inner = [spec.get("encoder", DEFAULTS[SETS[kind.modality]])] if kind.modality in SETS else spec.get("parts", ())
+    return kind.scratch or any(map(_scratch, inner))
 
 
 def check_metric(metric: str | None, outputs: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ from plait import metrics
 from plait.choosing import FAST
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
-from plait.fusion import default
 from plait.inference import answers
 from plait.model import Model
 from plait.preparation import Dataset
@@ -32,7 +31,7 @@ SHARE = 0.7  # of the time that is left, for training; the rest is for judging
 
 def tuned_specs(schema: Schema) -> dict[str, Any] | None:
     """The parts of a model whose pretrained networks are corrected with LoRA; None where there is none here."""
-    specs = read_specs(schema, "auto", default(len(schema.inputs)), {}, None, Progress(quiet=True))
+    specs = read_specs(schema, "auto", None, {}, None, Progress(quiet=True))
     inputs = {c: _tuned(part) for c, part in specs["inputs"].items()}
     return {**specs, "inputs": inputs} if inputs != specs["inputs"] else None
 

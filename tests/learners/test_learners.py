@@ -293,11 +293,17 @@ def by_hand(x: np.ndarray, y: np.ndarray, new: np.ndarray, shrink: float, temper
     return logits
 
 
+def whole(streams: dict[str, Stream], spec: dict[str, Any]) -> np.ndarray:
+    """The joined streams, rows with some missing as long as the others."""
+    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
+    there = sum(streams[c].present * scale**2 for c, scale in spec["scales"].items())
+    return x / np.sqrt(np.where(there > 0, there, 1.0))[:, None]
+
+
 def test_prototypes_are_the_formula_of_snell() -> None:
     streams, y, task = planted("category")
     spec = learned("prototypes", "category", shrink=2.0, temperature=0.3, prior=1.0)
-    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    x = whole(streams, spec)
     assert np.abs(answer(spec, streams) - by_hand(x, y, x, 2.0, 0.3)).max() < 1e-4
 
 
@@ -305,8 +311,7 @@ def test_prototypes_of_labels_are_those_of_one_against_the_rest() -> None:
     streams, y, _ = planted("labels")
     spec = learned("prototypes", "labels", shrink=0.0, temperature=0.5, prior=0.0)
     out = answer(spec, streams)
-    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    x = whole(streams, spec)
     for label in range(CLASSES):
         has = y[:, label] > 0
         far, near = (((x - x[rows].mean(0)) ** 2).sum(1) for rows in (~has, has))
@@ -318,8 +323,7 @@ def test_prototypes_are_those_of_scikit_learn_where_nothing_is_shrunk() -> None:
 
     streams, y, _ = planted("category")
     spec = learned("prototypes", "category", shrink=0.0, prior=0.0)
-    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).numpy()
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    x = whole(streams, spec)
     theirs = NearestCentroid().fit(x, y).predict(x)
     assert (answer(spec, streams).argmax(1) == theirs).mean() > 0.995
 
@@ -327,8 +331,7 @@ def test_prototypes_are_those_of_scikit_learn_where_nothing_is_shrunk() -> None:
 def test_prototypes_choose_what_says_most_of_rows_held_out() -> None:
     streams, y, task = planted("category")
     spec = learned("prototypes", "category", prior=1.0, shrink=[0.0, 200.0])
-    x = linear.joined(linear.tensors(streams), spec["scales"], spec["flags"]).double().numpy()
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    x = whole(streams, spec)
     losses = {}
     for shrink in (0.0, 200.0):
         for temperature in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0):
@@ -342,6 +345,16 @@ def test_prototypes_choose_what_says_most_of_rows_held_out() -> None:
     shrink, temperature = min(losses, key=lambda pair: losses[pair])
     assert spec["sharpness"] == pytest.approx(1 / temperature)
     assert np.abs(answer(spec, streams) - by_hand(x, y, x, shrink, temperature)).max() < 2e-3
+
+
+def test_prototypes_see_how_large_numbers_are() -> None:
+    """Classes that lie in one direction, each further than the one before: at unit length they would be one."""
+    random = np.random.default_rng(0)
+    y = np.arange(300) % 6
+    x = (y[:, None] + 0.1 * random.standard_normal((300, 2))).astype(np.float32)
+    streams, task = {"x": Stream(x, np.ones(300, bool))}, Task("category", 6)
+    spec = LEARNERS.complete("prototypes", streams, y, task=task, folds=thirds(300), seed=0)
+    assert (answer(spec, streams).argmax(1) == y).mean() > 0.99
 
 
 def test_prototypes_learn_from_one_row_a_class_and_say_no_to_numbers() -> None:

@@ -19,7 +19,6 @@ from plait.data.store import Store
 from plait.data.table import Table
 from plait.division import draw_split
 from plait.encoders import ENCODERS
-from plait.fusion import default
 from plait.heads import HEADS
 from plait.heads.base import Head
 from plait.preparation import ColumnCells, fingerprint, prepare, read_cells, read_labels
@@ -76,7 +75,7 @@ class Bench:
                 parts = self.given[place]
             else:
                 parts = draw_split(self.table, self.schema, {self.target: self.labels}, self.how, seed)
-            specs = read_specs(self.schema, None, default(2), {}, None, QUIET)
+            specs = read_specs(self.schema, None, None, {}, None, QUIET)
             rows = np.flatnonzero(parts == 0)
             head = HEADS.complete(specs["outputs"][self.target], [self.labels[r] for r in rows])
             self.parts.append(parts)
@@ -103,9 +102,7 @@ class Bench:
     def specs(self, encoders: Mapping[str, Spec], learner: Spec | None, fusion: Spec = None) -> dict[str, Any]:
         """The specs of a model of these columns alone."""
         columns = [c for c in self.schema.columns if c.role != "input" or c.name in encoders]
-        return read_specs(
-            replace(self.schema, columns=tuple(columns)), encoders, fusion or default(len(encoders)), {}, learner, QUIET
-        )
+        return read_specs(replace(self.schema, columns=tuple(columns)), encoders, fusion, {}, learner, QUIET)
 
     def ready(self, column: str, part: dict[str, Any], place: int) -> Ready:
         """A column encoded for the split of a seed. What has been prepared already is not prepared again."""

@@ -9,7 +9,7 @@ from typing import Any
 from plait.choosing import FAST
 from plait.encoders.base import Encoder
 from plait.errors import PlaitError, unknown
-from plait.fusion import FUSIONS, SINGLE
+from plait.fusion import FUSIONS, EACH
 from plait.learners import LEARNERS
 from plait.nn.opinions import RULES
 from plait.spec import Spec
@@ -76,7 +76,7 @@ def _alone(columns: Sequence[str], fixed: bool) -> list[Entry]:
     for column in columns:
         if fixed:
             found.append(Entry(f"{column} alone, {PLAIN}", ALONE, (column,), learner=PLAIN))
-        found.append(Entry(f"{column} alone, {SINGLE}", ALONE, (column,), fusion=SINGLE))
+        found.append(Entry(f"{column} alone, {EACH}", ALONE, (column,), fusion=EACH))
     return found
 
 

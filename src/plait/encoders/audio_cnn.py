@@ -15,6 +15,7 @@ class AudioCNN(Encoder):
     """mel (B, T, bands) -> tokens (B, T / 16, D), one for each 256 ms (after Kong et al. 2020, PANNs)."""
 
     modality: ClassVar[str] = "audio"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

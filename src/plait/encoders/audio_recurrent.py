@@ -21,6 +21,7 @@ class AudioRecurrent(Encoder):
     """mel (B, T, bands) -> tokens (B, T / 4, D), one for each 64 ms. `cell`: "lstm" or "gru"."""
 
     modality: ClassVar[str] = "audio"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

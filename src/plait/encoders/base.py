@@ -23,6 +23,7 @@ class Encoder(nn.Module, ABC):
     finish: Any = None  # what `describer` makes of a cell -> the prepared cell, where it keeps the two apart
     describer: Any = None  # what it makes of cells before it has learned anything (nn/fixed.py: Describer)
     starts: tuple[Any, ...] = ()  # its parts whose `begin` is called once before a fit trains it, and never by a load
+    scratch: ClassVar[bool] = False  # a deep network that knows nothing before it is trained
     stored: ClassVar[bool]  # prepared cells are worth keeping on disk (else they are prepared in memory in each run)
     width: int  # D of its tokens
     preparation: dict[str, Any]  # everything `prepare` depends on, as JSON: equal preparations share their cells

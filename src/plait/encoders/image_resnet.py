@@ -21,6 +21,7 @@ class ImageResNet(Encoder):
     """pixels (B, 3, size, size) -> tokens (B, (size / 16)^2, D), one a place in the picture (He et al. 2016)."""
 
     modality: ClassVar[str] = "image"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

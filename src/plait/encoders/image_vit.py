@@ -19,6 +19,7 @@ class ImageViT(Encoder):
     2D sine positions (Beyer et al. 2022). The pictures are varied as for image_resnet: zoom .2, mirror .5, turn 15."""
 
     modality: ClassVar[str] = "image"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

@@ -51,6 +51,7 @@ class SeriesConv(Encoder):
     and Wang et al. 2017 (ResNet). `normalise`: each cell by its own mean and standard deviation, which are lost."""
 
     modality: ClassVar[str] = "series"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

@@ -24,6 +24,7 @@ class SeriesPatch(Encoder):
     `normalise`: each cell by its own mean and standard deviation, which are lost."""
 
     modality: ClassVar[str] = "series"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

@@ -22,6 +22,7 @@ class SeriesRecurrent(Encoder):
     `normalise`: each cell by its own mean and standard deviation, which are lost."""
 
     modality: ClassVar[str] = "series"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

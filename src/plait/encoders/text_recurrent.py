@@ -17,6 +17,7 @@ class TextRecurrent(Encoder):
     """ids (B, N) -> tokens (B, N, D), one a subword. `cell`: "gru" or "lstm"."""
 
     modality: ClassVar[str] = "text"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = False
 
     def __init__(

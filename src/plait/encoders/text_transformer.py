@@ -18,6 +18,7 @@ class TextTransformer(Encoder):
     """ids (B, N) -> tokens (B, N, D), one a subword, the first a summary (Vaswani et al. 2017; Devlin et al. 2019)."""
 
     modality: ClassVar[str] = "text"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = False
 
     def __init__(

@@ -23,6 +23,7 @@ class VideoCNN3d(Encoder):
     become tokens after those of the frames, one for each 256 ms; 0: none."""
 
     modality: ClassVar[str] = "video"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

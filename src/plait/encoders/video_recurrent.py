@@ -26,6 +26,7 @@ class VideoRecurrent(Encoder):
     the frames, one for each 256 ms; 0: none."""
 
     modality: ClassVar[str] = "video"
+    scratch: ClassVar[bool] = True
     stored: ClassVar[bool] = True
 
     def __init__(

@@ -28,9 +28,10 @@ FUSIONS = Table(
 )
 
 DEFAULT = "gated"
-SINGLE = "average"  # of one column, where there is nothing to fuse: its own head, and no layer more
+EACH = "average"  # of one column, where there is nothing to fuse; and of encoders from scratch, each of which then learns by
+# a loss of its own: fused before, the quick ones leave the others untaught (Wang, Tran & Feiszli 2020; Du et al. 2023)
 
 
-def default(columns: int) -> str:
-    """What the loop trains over so many columns, where nobody says."""
-    return DEFAULT if columns > 1 else SINGLE
+def default(columns: int, *, scratch: bool) -> str:
+    """What the loop trains over so many columns, where nobody says. `scratch`: some by a network that knows nothing yet."""
+    return EACH if scratch or columns == 1 else DEFAULT

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from plait.errors import PlaitError
@@ -23,10 +22,10 @@ USUAL = (0.0, 0.1, 1.0)  # shrink, temperature and prior, where there are no row
 
 class Prototypes(Learner):
     """Softmax of -|x - m_c|^2 / temperature + prior * log share of class c, where m_c is the mean of the rows of c (Mensink et
-    al. 2013; Snell, Swersky & Zemel 2017), x the joined streams at unit length; labels: with a mean of the rows that have
-    the label and one of those that have not. A mean counts its rows and `shrink` rows more, which lie at the mean of
-    all (Tibshirani et al. 2002). `shrink`, `temperature` and `prior` (0: classes alike): one, or several to be chosen
-    from over the folds by log loss."""
+    al. 2013; Snell, Swersky & Zemel 2017), x the joined streams, each row as long as if nothing were missing; labels: with a
+    mean of the rows that have the label and one of those that have not. A mean counts its rows and `shrink` rows
+    more, which lie at the mean of all (Tibshirani et al. 2002). `shrink`, `temperature` and `prior` (0: classes alike):
+    one, or several to be chosen from over the folds by log loss."""
 
     def __init__(
         self,
@@ -119,8 +118,10 @@ def offsets_of(goal: Tensor, task: Task) -> Tensor:
 
 
 def _unit(streams: Mapping[str, tuple[Tensor, Tensor]], scales: Mapping[str, float], flags: Sequence[str]) -> Tensor:
-    """(B, F) at unit length; zero where nothing is present and nothing tells of it."""
-    return F.normalize(linear.joined(streams, scales, flags), dim=1)
+    """(B, F), as long as if nothing were missing: at unit length but for streams of a few numbers, whose length tells; zero where
+    nothing is present and nothing tells of it."""
+    there = torch.stack([streams[c][1] * scale**2 for c, scale in scales.items()]).sum(0)
+    return linear.joined(streams, scales, flags) * torch.where(there > 0, there.rsqrt(), 1.0)[:, None]
 
 
 def _squares(x: Tensor, means: Tensor) -> Tensor:
