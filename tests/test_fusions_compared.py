@@ -14,7 +14,7 @@ import plait
 from plait.comparing.contest import Contest
 from plait.comparing.standing import holm, tail
 from plait.errors import PlaitError, UnknownNameError
-from plait.fusion import SINGLE
+from plait.fusion import EACH
 
 SOME = ["concat", "average", "logistic", {"name": "blend", "rule": "product"}]
 
@@ -41,7 +41,7 @@ def found() -> Any:
 def test_every_entry_stands_with_its_figures_and_costs(found: Any) -> None:
     facts = found.to_json()
     names = [e["name"] for e in facts["entries"]]
-    alone = [f"{c} alone, {way}" for c in ("left", "right", "noise") for way in ("logistic", SINGLE)]
+    alone = [f"{c} alone, {way}" for c in ("left", "right", "noise") for way in ("logistic", EACH)]
     assert sorted(names) == sorted([*alone, "concat", "average", "logistic", "blend, rule=product"])
     values = [e["value"] for e in facts["entries"]]
     assert values == sorted(values, reverse=True)
