@@ -9,7 +9,7 @@ from typing import Any
 from plait.choosing import FAST
 from plait.encoders.base import Encoder
 from plait.errors import PlaitError, unknown
-from plait.fusion import FUSIONS, EACH
+from plait.fusion import EACH, FUSIONS
 from plait.learners import LEARNERS
 from plait.nn.opinions import RULES
 from plait.spec import Spec
