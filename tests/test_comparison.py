@@ -237,6 +237,18 @@ def test_labels_have_a_floor_and_numbers_a_ladder() -> None:
     assert rung(facts, "value", "number_scaled")["value"] > 0.9
 
 
+def test_networks_that_go_well_together_have_a_rung_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = ["all-MiniLM-L6-v2", "gemma-3-270m"]
+    for place in ("plait.comparing.rungs.find", "plait.presets.find"):
+        monkeypatch.setattr(place, lambda name: name in here)
+    parts = [{"name": "text_pretrained", "weights": name} for name in here]
+    found = {r.name: (r.kind, r.encoders) for r in ladder("note", "text").rungs}
+    both = found.pop("all-MiniLM-L6-v2 + gemma-3-270m")
+    assert both == ("pretrained", {"note": {"name": "text_union", "parts": parts}}) and here[1] in found
+    here.pop()
+    assert "all-MiniLM-L6-v2 + gemma-3-270m" not in {r.name for r in ladder("note", "text").rungs}
+
+
 def test_a_rung_that_breaks_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PLAIT_WEIGHTS", str(tmp_path))
 

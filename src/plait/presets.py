@@ -49,7 +49,7 @@ def choose(kinds: Mapping[str, str], preset: str, *, fixed: bool) -> tuple[dict[
     notices: dict[str, None] = {}
     for column, kind in kinds.items():
         inner = SETS.get(kind, kind)
-        together = _together(inner) if preset == "all" and kind not in SETS else None
+        together = side_by_side(inner) if preset == "all" and kind not in SETS else None
         part, said = (together, []) if together else _one(inner, "auto" if preset == "all" else preset, fixed)
         notices.update({line: None for line in said})
         chosen[column] = {"name": DEFAULTS[kind], "encoder": part} if kind in SETS else part
@@ -65,7 +65,7 @@ def fixed_here(kinds: Iterable[str]) -> bool:
     return True
 
 
-def _together(kind: str) -> Spec | None:
+def side_by_side(kind: str) -> Spec | None:
     """Several networks that are here, side by side; None where there is one of them, or none."""
     here = [name for name in SIDE_BY_SIDE.get(kind, ()) if find(name)]
     parts = [{"name": f"{kind}_pretrained", "weights": name} for name in here]

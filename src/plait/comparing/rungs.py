@@ -1,5 +1,5 @@
-"""Which rungs a column's ladder has: from scratch, every classic encoder, every set of weights that is on this machine, and
-the best of these trained on."""
+"""Which rungs a column's ladder has: from scratch, every classic encoder, every set of weights that is on this machine, those
+that go well together side by side, and the best of them trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plait.encoders import DEFAULTS
-from plait.presets import FIXED, SETS, WEIGHTS
+from plait.presets import FIXED, SETS, WEIGHTS, side_by_side
 from plait.spec import Spec
 from plait.weights.catalogue import BEST, CATALOGUE
 from plait.weights.find import find
@@ -73,6 +73,9 @@ def ladder(column: str, modality: str) -> Ladder:
                     "get": f"plait weights get {name}",
                 }
             )
+    both = side_by_side(inner)
+    if both is not None:
+        add(" + ".join(part["weights"] for part in both["parts"]), "pretrained", both)
     best = next((name for name in BEST.get(WEIGHTS.get(inner, ""), ()) if find(name)), None)
     if best is not None:  # the one alone: training through a network costs minutes
         add(f"{best}, LoRA", TUNED, {"name": f"{inner}_pretrained", "weights": best, "tune": "lora"})
