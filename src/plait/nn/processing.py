@@ -117,7 +117,7 @@ class Texts:
             whole = self._within.encode(text)
             places = [[o for o in w.offsets if o[0] < o[1]] for w in (whole, *whole.overflowing)]
             pieces = [text[min(a for a, _ in p) : max(b for _, b in p)] for p in places if p]
-            found = [self.tokenizer.encode(self.prompt.replace("{}", piece)) for piece in pieces]
+            found = [self.tokenizer.encode(self.prompt.replace("{}", piece)) for piece in pieces] or [first]
         return [w.ids + [0] * (self._skip + 1 - len(w.ids)) for w in found]
 
     def parts(self, cells: Sequence[str]) -> Iterator[Part]:
