@@ -95,7 +95,7 @@ def _describer(size: int, cell: int, bins: int, fit: str) -> fixed.Describer:
     pictures = Pictures(size=size, fit=fit, crop=0, flip=0, rotate=0, colour=0)
     preparation = {"kind": "gradients", "version": 1, "size": size, "cell": cell, "bins": bins, "fit": fit}
     make = partial(_describe, pictures=pictures, cell=cell, bins=bins)
-    return fixed.Describer("image", preparation, {"enough": size}, make)
+    return fixed.Describer("image", preparation, pictures.reading, make)
 
 
 def _describe(picture: np.ndarray, *, pictures: Pictures, cell: int, bins: int) -> np.ndarray:

@@ -38,9 +38,9 @@ class ImageResNet(Encoder):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
-        self.width, self.reading = width, {"enough": size}
+        self.width = width
         self.pictures = Pictures(size=size, fit=fit, crop=crop, flip=flip, rotate=rotate, colour=colour)
-        self.preparation = self.pictures.preparation
+        self.reading, self.preparation = self.pictures.reading, self.pictures.preparation
         steps = [channels, 2 * channels, 4 * channels, width]
         self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, 2, 1, bias=False), BatchNorm(channels), nn.ReLU())
         self.stages = nn.ModuleList(Residual(a, b, stride=2) for a, b in itertools.pairwise(steps))

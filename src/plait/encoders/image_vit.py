@@ -38,9 +38,9 @@ class ImageViT(Encoder):
         super().__init__()
         assert size % patch == 0, f"size {size} is not a multiple of patch {patch}"
         assert width % 4 == 0, f"width {width} is not a multiple of 4"
-        self.width, self.reading = width, {"enough": size}
+        self.width = width
         self.pictures = Pictures(size=size, fit=fit, crop=0.2, flip=flip, rotate=rotate, colour=0.2)
-        self.preparation = self.pictures.preparation
+        self.reading, self.preparation = self.pictures.reading, self.pictures.preparation
         self.patch = nn.Conv2d(3, width, patch, patch)
         self.norm = nn.LayerNorm(width)
         self.blocks = Transformer(width, depth, heads, dropout)

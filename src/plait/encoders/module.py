@@ -36,9 +36,8 @@ class ImageModule(Encoder):
         vary: bool = True,
     ) -> None:
         super().__init__()
-        self.width, self.reading = width, {"enough": size}
-        self.pictures = _pictures(size, fit, vary)
-        self.preparation = self.pictures.preparation
+        self.width, self.pictures = width, _pictures(size, fit, vary)
+        self.reading, self.preparation = self.pictures.reading, self.pictures.preparation
         self.foreign = Foreign(path=path, arguments=arguments, begins=begins, width=width, frozen=frozen)
         self.starts = (self.foreign,)
 

@@ -54,13 +54,15 @@ class Image(Modality):
             return packed(value, pixels.ARRAYS)
         return load_file(value, folder, "a picture")
 
-    def read(self, raw: bytes, *, note: Note = silent, enough: int | None = None) -> np.ndarray:
-        """`enough`: pixels of the shorter side above which detail may be skipped: at least as many are kept."""
+    def read(
+        self, raw: bytes, *, note: Note = silent, enough: int | None = None, side: pixels.Side = "shorter"
+    ) -> np.ndarray:
+        """`enough`: pixels of the shorter or longer `side` above which detail may be skipped: at least as many are kept."""
         from PIL import Image as Pillow
 
         with decoding(raw, "picture", READS), _WHOLE:
             if raw.startswith(MAGIC):
-                return pixels.of_array(unpacked(raw), enough)
+                return pixels.of_array(unpacked(raw), enough, side)
             found = sniff(raw)
             if found is not None and found.name not in _READ:
                 raise MediaError(_other(raw))
@@ -72,12 +74,12 @@ class Image(Modality):
                 pixels.check_size(*image.size)
                 if "progressive" in image.info and raw.count(b"\xff\xda") > MAX_SCANS:
                     raise MediaError(f"has more than {MAX_SCANS} scans")
-                if enough is not None:
-                    image.draft("RGB", (enough, enough))
+                if enough is not None and (factor := pixels.spare(image.size, enough, side)) > 1:
+                    image.draft("RGB", (max(1, image.width // factor), max(1, image.height // factor)))
                 image.decodermaxblock = max(len(raw), 2**16)  # all at once: a decoder that waits for more begins again
                 image.load()
                 _remark(image, raw, note)
-                return pixels.rgb(image, enough)
+                return pixels.rgb(image, enough, side)
 
 
 def _of_pillow(value: Any) -> bool:

@@ -25,6 +25,7 @@ class Pictures:
         self.size, self.fit = size, fit
         self.crop, self.flip, self.rotate, self.colour = crop, flip, rotate, colour
         self.preparation: dict[str, Any] = {"kind": "picture", "version": 1, "size": size, "fit": fit}
+        self.reading: dict[str, Any] = {"enough": size, "side": "longer" if fit == "pad" else "shorter"}
 
     def prepare(self, cells: Sequence[np.ndarray]) -> list[Prepared]:
         return [{"pixels": self._resize(c)} for c in cells]

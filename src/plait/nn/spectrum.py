@@ -16,7 +16,7 @@ from plait.types import Inputs, Prepared, Wave
 RATE = 16_000
 WINDOW, HOP, FFT = 512, 256, 512  # 32 ms every 16 ms
 FLOOR = 1e-6
-BLOCK = 64  # frames computed together: what they need stays in the cache of a core
+BLOCK = 1024  # frames computed together: a few MB
 
 
 class LogMel:
@@ -28,11 +28,12 @@ class LogMel:
         assert 1 <= bands <= 96, f"{bands} bands; above 96 some would hold no frequency of a {FFT}-point spectrum"
         self.bands, self.seconds, self.floor = bands, seconds, float(np.log10(FLOOR))
         self.gain, self.noise, self.time_mask, self.band_mask = gain, noise, time_mask, band_mask
-        self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 2, "bands": bands, "seconds": seconds}
+        self.preparation: dict[str, Any] = {"kind": "log-mel", "version": 3, "bands": bands, "seconds": seconds}
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
         return [{"mel": self._spectrum(c).astype(np.float16)} for c in cells]
 
+    @torch.inference_mode()
     def _spectrum(self, wave: Wave) -> np.ndarray:
         samples = wave.samples[: int(self.seconds * wave.rate)]
         if wave.rate != RATE:
@@ -40,14 +41,12 @@ class LogMel:
 
             samples = soxr.resample(samples, wave.rate, RATE, quality="HQ")
         samples = np.pad(samples, (WINDOW // 2, WINDOW // 2 + max(0, WINDOW - len(samples))))
-        frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
-        filters, mel = mel_filters(self.bands), np.empty((len(frames), self.bands), np.float32)
-        for first in range(0, len(frames), BLOCK):
-            spectrum = np.fft.rfft(frames[first : first + BLOCK] * _window(), FFT)
-            power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32, copy=False)
-            np.matmul(power, filters, out=mel[first : first + BLOCK])
-        mel += FLOOR
-        return np.log10(mel, out=mel)
+        frames = torch.from_numpy(samples).unfold(0, WINDOW, HOP)
+        mel = torch.empty(len(frames), self.bands)
+        for first in range(0, len(frames), BLOCK):  # few calls, each of which lets other threads go on
+            spectrum = torch.view_as_real(torch.fft.rfft(frames[first : first + BLOCK] * _window(), FFT)).flatten(1)
+            torch.mm(spectrum.square_(), _power_filters(self.bands), out=mel[first : first + BLOCK])
+        return mel.add_(FLOOR).log10_().numpy()
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         return rows.pad(cells, "mel", fill=self.floor, shape=(self.bands,), dtype=np.float16)
@@ -74,9 +73,15 @@ class LogMel:
 
 
 @cache
-def _window() -> np.ndarray:
+def _window() -> Tensor:
     """(WINDOW,) Hann, periodic."""
-    return np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+    return torch.from_numpy(np.hanning(WINDOW + 1)[:-1].astype(np.float32))
+
+
+@cache
+def _power_filters(bands: int) -> Tensor:
+    """(FFT + 2, bands): what the squares of the real and imaginary parts, in turn, add to each band."""
+    return torch.from_numpy(mel_filters(bands)).repeat_interleave(2, 0)
 
 
 def _stretch(b: int, size: int, length: Tensor, share: float, device: torch.device) -> Tensor:

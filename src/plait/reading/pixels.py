@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,20 +13,21 @@ from plait.errors import MediaError
 
 ARRAYS = "uint8, uint16 or floats of 0 to 1, of shape (H, W), (H, W, 1 to 4) or (1, 3 or 4, H, W)"
 MAX_PIXELS = 50_000_000
+Side = Literal["shorter", "longer"]
 STRIP = 2**20  # pixels that are looked at together
 _TURNS = (None, None, 0, 3, 1, 5, 4, 6, 2)  # EXIF orientation -> Pillow's Transpose
 _TO_8_BITS = ((np.arange(65536) + 128) // 257).astype(np.uint8)  # rounds v / 65535 * 255
 _SEE_THROUGH = ("RGBA", "LA", "PA", "La", "RGBa")
 
 
-def rgb(image: Any, enough: int | None = None) -> np.ndarray:
-    """A loaded picture of Pillow as uint8 RGB (H, W, 3), upright. `enough`: pixels of the shorter side; one of at least
-    twice as many is averaged down to no fewer than twice as many."""
+def rgb(image: Any, enough: int | None = None, side: Side = "shorter") -> np.ndarray:
+    """A loaded picture of Pillow as uint8 RGB (H, W, 3), upright. `enough`: pixels of its shorter or longer `side`; one of at
+    least twice as many is averaged down to no fewer than twice as many."""
     image = _upright(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return np.repeat(np.asarray(_smaller(_deep(image), enough))[..., None], 3, axis=2)
+        return np.repeat(np.asarray(_smaller(_deep(image), enough, side))[..., None], 3, axis=2)
     profile = image.info.get("icc_profile")
-    image = _smaller(_plain(image), enough)
+    image = _smaller(_plain(image), enough, side)
     if profile and (transform := _to_srgb(profile, image.mode)):
         image = _applied(image, transform)
     if image.mode == "LAB":
@@ -40,7 +41,7 @@ def rgb(image: Any, enough: int | None = None) -> np.ndarray:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def of_array(array: np.ndarray, enough: int | None = None) -> np.ndarray:
+def of_array(array: np.ndarray, enough: int | None = None, side: Side = "shorter") -> np.ndarray:
     """An array as uint8 RGB (H, W, 3). Raises MediaError that says what was expected."""
     from PIL import Image
 
@@ -63,7 +64,7 @@ def of_array(array: np.ndarray, enough: int | None = None) -> np.ndarray:
         array = array * np.uint8(255)
     elif array.dtype != np.uint8:
         raise MediaError(found)
-    return rgb(Image.fromarray(array), enough)
+    return rgb(Image.fromarray(array), enough, side)
 
 
 def check_size(width: int, height: int) -> None:
@@ -97,8 +98,13 @@ def _plain(image: Any) -> Any:
     return image.convert("RGB") if image.mode in ("P", "1", "RGBX") else image
 
 
-def _smaller(image: Any, enough: int | None) -> Any:
-    factor = min(image.size) // (2 * enough) if enough else 1
+def spare(size: tuple[int, int], enough: int, side: Side) -> int:
+    """By how much a picture of this size may be divided so that one side keeps at least `enough` pixels."""
+    return (min if side == "shorter" else max)(size) // enough
+
+
+def _smaller(image: Any, enough: int | None, side: Side) -> Any:
+    factor = spare(image.size, 2 * enough, side) if enough else 1
     return image.reduce(factor) if factor > 1 else image
 
 
