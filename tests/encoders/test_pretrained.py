@@ -498,7 +498,7 @@ def test_layers_that_are_not_there_are_refused(made: Any) -> None:
     for options, said in (
         ({"layer": 3}, "0 to 2"),
         ({"layer": -1}, "0 to 2"),
-        ({"layer": "first"}, "'last' or 'mix'"),
+        ({"layer": "first"}, "'last', 'mean' or 'mix'"),
         ({"layer": "mix", "tokens": True}, "too many"),
     ):
         with pytest.raises(PlaitError, match=said):
