@@ -53,12 +53,12 @@ def about(folder: Path) -> dict[str, Any]:
         found = json.loads((folder / ABOUT).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and isinstance(found.get("sha256"), dict) else {}
 
 
 def damaged(folder: Path) -> str | None:
     """What is not as it was when the folder was fetched; None where all is."""
-    for name, expected in about(folder).get("sha256", {}).items():
+    for name, expected in (about(folder) or {"sha256": {}})["sha256"].items():
         path = folder / name
         if not path.exists() or sha256(path) != expected:
             return f"{path} {'has changed since it was fetched' if path.exists() else 'is missing'}"
@@ -74,7 +74,7 @@ def get(name: str, root: Path, *, say: Callable[[str], None] = print) -> Path:
 
         known(name)  # raises, naming the nearest
     folder = root / (own or name.replace("/", "--"))
-    if "sha256" in about(folder):
+    if about(folder):
         if (wrong := damaged(folder)) is None:
             say(f"{own or name}: is in {folder}")
             return folder
