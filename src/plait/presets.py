@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from torch import nn
 from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import unknown
 from plait.nn import foreign
-from plait.spec import Spec
+from plait.spec import Spec, loads
 from plait.weights.catalogue import BEST, CATALOGUE, SIDE_BY_SIDE, canonical
 from plait.weights.find import find
 
@@ -55,6 +56,7 @@ class Choice:
     why: str
     better: str | None = None
     asked: bool = False  # somebody said which: there is nothing to tell
+    others: tuple[Spec, ...] = ()  # that could be taken instead, each cheaper to run than the one before it
 
     def to_json(self) -> dict[str, Any]:
         return {"column": self.column, "taken": self.taken, "why": self.why, "better": self.better}
@@ -68,10 +70,10 @@ def choose(kinds: Mapping[str, str], preset: str, *, fixed: bool) -> tuple[dict[
     chosen: dict[str, Spec] = {}
     choices = []
     for column, kind in kinds.items():
-        part = steps(kind, preset, fixed=fixed)[0]
+        part, *others = steps(kind, preset, fixed=fixed)
         chosen[column] = part
         why, better = _why(SETS.get(kind, kind), preset, part)
-        choices.append(Choice(column, title(part), why, better, asked=preset not in BY_ITSELF))
+        choices.append(Choice(column, title(part), why, better, preset not in BY_ITSELF, tuple(others)))
     return chosen, choices
 
 
@@ -98,6 +100,28 @@ def title(part: Spec) -> str:
     if "parts" in options:
         return " + ".join(map(title, options["parts"]))
     return title(options["encoder"]) if "encoder" in options else str(options.get("weights") or options.get("name"))
+
+
+def networks(part: Spec) -> list[str]:
+    """The names of the weights in an encoder, completed or not."""
+    return [str(net["weights"]) for net in kept_networks(part)]
+
+
+def kept_networks(part: Spec) -> list[dict[str, Any]]:
+    """The pretrained networks in an encoder: their weights; of a completed one also their sha256 and licence."""
+    options = part if isinstance(part, Mapping) else {}
+    if "weights" in options:
+        about = json.loads(options["config"]) if "config" in options else {}
+        return [{"weights": options["weights"], "sha256": options.get("sha256"), "licence": about.get("plait_licence")}]
+    inner = [*options.get("parts", ()), *([options["encoder"]] if "encoder" in options else ())]
+    inner += [loads(options["inner"])] if "inner" in options else []
+    return [net for each in inner for net in kept_networks(each)]
+
+
+def account(choices: Iterable[Choice], inputs: Mapping[str, Spec]) -> dict[str, Any]:
+    """What the record of a model keeps of its encoders. `inputs`: column -> completed spec."""
+    nets = [{"column": column, **net} for column, part in inputs.items() for net in kept_networks(part)]
+    return {"encoders": [choice.to_json() for choice in choices], "pretrained": nets}
 
 
 def usable(name: str) -> bool:
