@@ -126,6 +126,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "learning": 10,
     "choosing": 10,
     "request": 10,
+    "pace": 10,
     "division": 10,
     "work": 10.5,
     "rivals": 10.7,

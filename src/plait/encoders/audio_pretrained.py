@@ -19,9 +19,9 @@ class AudioPretrained(Encoder):
     network is run once over each sound, as long as that is (Whisper without its padding to 30 s), and what it says is kept; a
     tuned one is trained with the rest, from the spectrum or wave it takes, sounds of one length together. Longer sounds are
     cut in windows of `seconds`. `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as
-    transformers saves it. `layer`: "last", a number, or "mix": all with learned weights, which is often best for
-    speech (Yang et al. 2021; nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with
-    `layer_decay`; `checkpointing` (nn/tuned.py)."""
+    transformers saves it. `layer`: "last", a number, "mean": all alike, or "mix": all with learned weights, which is
+    often best for speech (Yang et al. 2021; nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`,
+    or "full" with `layer_decay`; `checkpointing` (nn/tuned.py)."""
 
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True

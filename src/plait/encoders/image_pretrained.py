@@ -21,8 +21,8 @@ class ImagePretrained(Encoder):
     """Picture -> one token (B, 1, D), or with `tokens` one a place in the picture (B, N, D). A frozen network is run
     once over each picture, and what it says is kept; a tuned one is trained with the rest, from the pixels it takes.
     `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a
-    number, or "mix" (nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`;
-    `checkpointing` (nn/tuned.py)."""
+    number, "mean" or "mix" of all (nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full"
+    with `layer_decay`; `checkpointing` (nn/tuned.py)."""
 
     modality: ClassVar[str] = "image"
     stored: ClassVar[bool] = True

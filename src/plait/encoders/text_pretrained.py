@@ -16,7 +16,8 @@ class TextPretrained(Encoder):
     """Text -> one token (B, 1, D), the mean over a network's hidden states (Reimers & Gurevych 2019), or with `tokens` all of
     them. A frozen network is run once over each text, and what it says is kept; a tuned one is trained with the rest, from
     the numbers of the words. A text longer than it takes is cut in windows. `weights`: a name of `plait weights list`,
-    OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a number, or "mix" (nn/pretrained.py).
+    OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a number, "mean" or "mix" of all
+    (nn/pretrained.py).
     `prompt`: a text with {} where the cell goes, as "query: {}"; by default what sentence-transformers puts before it with
     these weights, for networks that write "{} Category:", else nothing (""). `pool`: "mean", "first" or "last", the token
     that stands for the text; by default as the weights say, of networks that write the last one of a prompt.
