@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -268,9 +267,7 @@ def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.nda
     pq.write_table(pa.table({"row": np.arange(len(table)), "part": names, "hash": table.row_hashes()}), buffer)
     return {
         "report.html": report_page(predictor, table, result).encode("utf-8"),
-        "report.json": (json.dumps(report_json(predictor, result), indent=1, ensure_ascii=False) + "\n").encode(
-            "utf-8"
-        ),
-        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8"),
+        "report.json": files.json_bytes(report_json(predictor, result)),
+        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8", "backslashreplace"),
         "splits.parquet": buffer.getvalue(),
     }
