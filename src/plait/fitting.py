@@ -15,7 +15,7 @@ from plait.choosing import encoders_for, top_for
 from plait.data import split as splits
 from plait.data.ledger import Ledger
 from plait.data.table import Table, read_table
-from plait.division import draw_split, parts_text, sizes
+from plait.division import draw_split, parts_text, sizes, thin_classes
 from plait.errors import OutputError, PlaitError
 from plait.evaluation import Evaluation, evaluate, missing_cells
 from plait.learning import check as check_fixed
@@ -139,7 +139,7 @@ def fit(
             raise PlaitError(
                 "log follows the epochs of the training loop, but a learner is given. Leave one of them out."
             )
-        progress.say(parts_text(parts))
+        progress.say("\n".join([parts_text(parts), *thin_classes(labels, parts)]))
         known = team.of_first(lambda: Checkpoints.spec(run) if run is not None and allow_data_change else None)
         spec = known or team.of_first(lambda: learned(source, schema, labels, specs, np.flatnonzero(parts == 0)))
         model = begun(spec, seed, team)
@@ -208,6 +208,7 @@ def _record(work: Work, state: State, identity: Identity) -> dict[str, Any]:
         "rows": len(work.table),
         "split": work.how,
         "parts": list(sizes(work.parts).values()),
+        "thin_classes": thin_classes(work.data.labels, work.parts),
         "seed": work.seed,
         "training": work.options.to_json(),
         "history": state.history,
