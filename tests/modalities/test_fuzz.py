@@ -85,7 +85,10 @@ def series() -> list[bytes]:
     values, seconds = generator.normal(size=(40, 3)), np.arange(40) * 0.5
     frame = pd.DataFrame(values, columns=["x", "y", "z"])
     made = [frame.to_csv(index=False), frame.round(2).to_csv(index=False, sep=";")]
-    made += [frame.assign(time=seconds).to_csv(index=False), frame.assign(date=pd.date_range("2020", periods=40)).to_csv()]
+    made += [
+        frame.assign(time=seconds).to_csv(index=False),
+        frame.assign(date=pd.date_range("2020", periods=40)).to_csv(),
+    ]
     files = [text.encode() for text in made]
     for array in (values, values.astype(np.float32).T, values.astype(">i2"), np.asfortranarray(values), seconds):
         buffer = io.BytesIO()

@@ -272,14 +272,20 @@ def test_broken_files_are_named_with_a_reason(name: str, write: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.npy", "a.parquet"])
-@pytest.mark.parametrize("error", [IndexError(), MemoryError(), ValueError("at 0x7fff"), pa.ArrowInvalid("x")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [IndexError(), MemoryError(), ValueError("at 0x7fff"), pa.ArrowInvalid("x")], ids=repr
+)
 def test_no_word_of_a_reader_is_passed_on(
     name: str, error: Exception, write: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    for owner, reader in (("numpy.lib.format", "read_magic"), ("pyarrow.csv", "read_csv"), ("pyarrow.parquet", "ParquetFile")):
+    for owner, reader in (
+        ("numpy.lib.format", "read_magic"),
+        ("pyarrow.csv", "read_csv"),
+        ("pyarrow.parquet", "ParquetFile"),
+    ):
         monkeypatch.setattr(f"{owner}.{reader}", fail)
     with pytest.raises(MediaError) as caught:
         read(name, write(name, FILES[name][0]).parent)
