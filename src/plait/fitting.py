@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from plait.data import split as splits
 from plait.data.ledger import Ledger
 from plait.data.schema import Schema
 from plait.data.table import Table, read_table
-from plait.division import draw_split, parts_text, sizes
+from plait.division import draw_split, parts_text, sizes, thin_classes
 from plait.errors import OutputError, PlaitError
 from plait.evaluation import Evaluation, evaluate, missing_cells
 from plait.learning import check as check_fixed
@@ -145,7 +144,7 @@ def fit(
             raise PlaitError(
                 "log follows the epochs of the training loop, but a learner is given. Leave one of them out."
             )
-        progress.say(parts_text(parts))
+        progress.say("\n".join([parts_text(parts), *thin_classes(labels, parts)]))
         known = team.of_first(lambda: Checkpoints.spec(run) if run is not None and allow_data_change else None)
         spec = known or team.of_first(lambda: learned(source, schema, labels, specs, np.flatnonzero(parts == 0)))
         model = begun(spec, seed, team)
@@ -241,6 +240,7 @@ def _record(work: Work, state: State, identity: Identity) -> dict[str, Any]:
         "rows": len(work.table),
         "split": work.how,
         "parts": list(sizes(work.parts).values()),
+        "thin_classes": thin_classes(work.data.labels, work.parts),
         "seed": work.seed,
         "training": work.options.to_json(),
         "history": state.history,
@@ -300,9 +300,7 @@ def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.nda
     pq.write_table(pa.table({"row": np.arange(len(table)), "part": names, "hash": table.row_hashes()}), buffer)
     return {
         "report.html": report_page(predictor, table, result).encode("utf-8"),
-        "report.json": (json.dumps(report_json(predictor, result), indent=1, ensure_ascii=False) + "\n").encode(
-            "utf-8"
-        ),
-        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8"),
+        "report.json": files.json_bytes(report_json(predictor, result)),
+        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8", "backslashreplace"),
         "splits.parquet": buffer.getvalue(),
     }

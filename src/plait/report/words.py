@@ -185,6 +185,7 @@ def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
         "The intervals (95 %, bootstrap over the rows judged) say how figures would vary with other rows of "
         "the same kind. They hold neither another seed, nor other splits, nor rows from elsewhere."
     )
+    said += record.get("thin_classes", [])
     for target, judged in result.targets.items():
         if len(judged.rows) < result.size:
             said.append(
