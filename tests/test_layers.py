@@ -68,6 +68,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "nn.processing": 3.7,
     "nn.pretrained": 3.8,
     "nn.lora": 3.6,
+    "nn.precision": 3.9,
     "nn.tuned": 3.9,
     "weights": 3.55,
     "weights.catalogue": 3.55,

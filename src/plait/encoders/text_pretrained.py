@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
+from plait.nn import precision as precisions
 from plait.nn import pretrained, tuned
 from plait.nn.processing import Texts
 from plait.types import Inputs, Prepared, Tokens
@@ -21,7 +22,8 @@ class TextPretrained(Encoder):
     `prompt`: a text with {} where the cell goes, as "query: {}"; by default what sentence-transformers puts before it with
     these weights, for networks that write "{} Category:", else nothing (""). `pool`: "mean", "first" or "last", the token
     that stands for the text; by default as the weights say, of networks that write the last one of a prompt.
-    `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`; `checkpointing` (nn/tuned.py)."""
+    `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`; `checkpointing` (nn/tuned.py).
+    `precision` of a frozen one: "auto", "fp32" or "bf16" (nn/precision.py)."""
 
     modality: ClassVar[str] = "text"
     stored: ClassVar[bool] = True
@@ -65,10 +67,12 @@ class TextPretrained(Encoder):
         *,
         weights: str = "all-MiniLM-L6-v2",
         tune: str = "frozen",
+        precision: str = "auto",
         prompt: str | None = None,
         pool: str | None = None,
     ) -> dict[str, Any]:
-        return pretrained.facts(weights, "text", tune=tuned.check(tune), prompt=prompt, pool=pool)
+        facts = pretrained.facts(weights, "text", tune=tuned.check(tune), prompt=prompt, pool=pool)
+        return precisions.told(facts, "text", precision, tune)
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.texts.parts(cells))

@@ -333,7 +333,7 @@ class Pretrained(Reader):
         super().__init__(
             modality=modality, weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens, every=every
         )
-        self.nets = (self.net,)
+        self.nets, self.in_bf16 = (self.net,), self.about.get("plait_precision") == "bf16"
         self.preparation = {
             "kind": "frozen",
             "version": 2,
@@ -342,6 +342,7 @@ class Pretrained(Reader):
             "layer": "mix" if every else layer,
             "tokens": tokens,
             "pool": self.pool,
+            **({"precision": "bf16"} if self.in_bf16 else {}),
         }
 
     @torch.inference_mode()
@@ -349,7 +350,8 @@ class Pretrained(Reader):
         net = self.net.module()
         pieces: list[list[tuple[float, np.ndarray]]] = [[] for _ in range(count)]
         for part in parts:
-            kept = self.run(net, part.inputs)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.in_bf16):
+                kept = [states.float() for states in self.run(net, part.inputs)]
             for b, owner in enumerate(part.owners):
                 size = part.counts[b] if part.counts else kept[0].shape[1]
                 begin = part.begins[b] if part.begins else 0.0
