@@ -126,10 +126,7 @@ def read_specs(
             )
     for target, kind in schema.targets.items():
         if kind not in HEAD_OF:
-            raise PlaitError(
-                f"Target {target!r} is {kind} ({_reason(schema, target)}); it can be an input, not yet a "
-                f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
-            )
+            raise no_target(schema, target)
     tops = {t: HEADS.normal(heads.get(t, HEAD_OF[kind])) for t, kind in schema.targets.items()}
     for target, part in tops.items():
         wants = HEADS.load(part["name"], outside=True).modality
@@ -148,6 +145,14 @@ def read_specs(
         "outputs": tops,
         "learner": {t: {"wanted": top} for t in tops},
     }
+
+
+def no_target(schema: Schema, target: str) -> PlaitError:
+    """What is said of a target that no head answers."""
+    return PlaitError(
+        f"Target {target!r} is {schema.targets[target]} ({_reason(schema, target)}); it can be an input, not yet a "
+        f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
+    )
 
 
 def _scratch(part: Spec) -> bool:
