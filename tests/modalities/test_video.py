@@ -23,8 +23,8 @@ from tests.conftest import encoded, tone
 
 from plait.errors import MediaError, MissingExtraError
 from plait.modalities import containers, modality, tape
-from plait.modalities import video as module
 from plait.modalities.containers import read_sound
+from plait.reading import mapped
 from plait.types import Clip
 
 RATE = 30
@@ -528,12 +528,12 @@ def test_a_large_file_is_mapped_not_read(write: Callable[..., Path], monkeypatch
     path = write("x.mp4", raw)
     part = modality("video")
     assert part.load("x.mp4", path.parent) == raw
-    monkeypatch.setattr(module, "HELD_BYTES", 1000)
+    monkeypatch.setattr(mapped, "HELD_BYTES", 1000)
     large = part.load("x.mp4", path.parent)
     assert isinstance(large, mmap) and hash(large)
     assert hashlib.blake2b(large).digest() == hashlib.blake2b(raw).digest()
     np.testing.assert_array_equal(read(large).frames, read(raw).frames)
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(mapped, "MAX_LONG_BYTES", 1000)
     with pytest.raises(MediaError, match="is larger than"):
         part.load("x.mp4", path.parent)
 

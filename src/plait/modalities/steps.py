@@ -257,7 +257,9 @@ def _uneven(raw: bytes, mark: str, expected: int) -> str:
     with suppress(csv.Error):
         for found in lines:
             if found and len(found) != expected:
-                return f"line {lines.line_num}: found {count_of(len(found), 'value')}, expected {expected} as in the first"
+                return (
+                    f"line {lines.line_num}: found {count_of(len(found), 'value')}, expected {expected} as in the first"
+                )
     return "text that is no table of numbers in UTF-8"
 
 

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, claim_files, load_file, silent
+from plait.modalities.base import Claim, Modality, claim_files, load_long, silent
 from plait.modalities.containers import (
     MAX_PIXELS,
     MAX_SECONDS,
     VIDEO_CODECS,
     Clock,
-    Raw,
     codec_name,
     decode_sound,
     opened,
 )
-from plait.modalities.tape import HELD_BYTES, NOTHING, shown, wind
-from plait.reading.paths import open_path
+from plait.modalities.tape import NOTHING, shown, wind
+from plait.reading.mapped import Raw
 from plait.types import Clip, Note, Wave
 
-MAX_FILE_BYTES = 16 * 2**30
 MAX_FRAMES = 1024
 MAX_VALUES = 400_000_000  # frames x height x width x 3 of a cell: larger frames are made smaller
 MOST_STRETCHED = 16.0  # width of a pixel in its heights, or the other way round; beyond, the header is not believed
@@ -42,8 +38,7 @@ class Video(Modality):
         return claim_files(values, self.suffixes, "video")
 
     def load(self, value: Any, folder: Path) -> Raw | None:
-        large = _large(value, folder)
-        return load_file(value, folder, "a video") if large is None else _mapped(large)
+        return load_long(value, folder, "a video")
 
     def read(
         self,
@@ -74,28 +69,6 @@ class Video(Modality):
         times = (np.array(ticks, dtype=np.float64) - tape.begin) * tape.base
         wave = _sound(raw, clock, tape.begin * tape.base, seconds, note) if audible else None
         return Clip(np.stack(pictures), times, wave)
-
-
-def _large(value: Any, folder: Path) -> Path | None:
-    """The path of a regular file too large to be read whole; None for all else, which `load_file` reads or refuses."""
-    try:
-        path = folder / os.fspath(value).strip()
-        return path if path.is_file() and path.stat().st_size > HELD_BYTES else None
-    except (TypeError, ValueError, OSError):
-        return None
-
-
-def _mapped(path: Path) -> mmap:
-    """A file as bytes that are fetched when they are looked at."""
-    descriptor = open_path(str(path), path.parent)
-    try:
-        if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
-            raise MediaError(f"is larger than {MAX_FILE_BYTES >> 30} GB")
-        return mmap(descriptor, 0, access=ACCESS_READ)
-    except OSError as error:
-        raise MediaError(error.strerror or type(error).__name__) from None
-    finally:
-        os.close(descriptor)
 
 
 def _track(container: Any) -> Any:
