@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -30,7 +31,8 @@ MOST_STRETCHED = 16.0  # width of a pixel in its heights, or the other way round
 
 class Video(Modality):
     """A video: uint8 RGB frames (T, H, W, 3), upright, pixels made square, transparency laid on white, with the second
-    at which each comes on the screen, and the sound track. An animated GIF is a video, a JPEG picture is not."""
+    at which each comes on the screen, and the sound track. Of frames that the file calls interlaced the upper field is
+    shown, at full height. An animated GIF is a video, a JPEG picture is not."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 
@@ -124,6 +126,8 @@ class _Screen:
         ratio = float(stream.sample_aspect_ratio or 1)
         self._ratio = ratio if 1 / MOST_STRETCHED <= ratio <= MOST_STRETCHED else 1.0
         self._size: tuple[int, int] | None = None
+        self._fields: Any = None
+        self._layout: tuple[int, int, str] | None = None
         self._facing = Facing(False, False, False)
 
     def picture(self, frame: Any) -> np.ndarray:
@@ -132,6 +136,8 @@ class _Screen:
             self._size, self._facing = self._target(frame.width, frame.height), facing(frame)
         width, height = self._size
         same = (width, height) == (frame.width, frame.height)
+        if frame.interlaced_frame:
+            frame = self._one_field(frame)
         alpha = any(c.is_alpha for c in frame.format.components)
         pixels: np.ndarray = self._scaler.reformat(
             frame, width, height, "rgba" if alpha else "rgb24", interpolation="BILINEAR" if same else "AREA"
@@ -140,6 +146,22 @@ class _Screen:
             share = pixels[..., 3:].astype(np.float32) / 255
             pixels = (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
         return self._facing.upright(pixels)
+
+    def _one_field(self, frame: Any) -> Any:
+        """Every second line of a frame whose lines are of two moments in turn, which would show as a comb where something
+        moves."""
+        from av.filter import Graph
+
+        layout = (frame.width, frame.height, frame.format.name)
+        if layout != self._layout:
+            self._fields, self._layout = Graph(), layout
+            width, height, name = layout
+            source = self._fields.add_buffer(width=width, height=height, format=name, time_base=Fraction(1, 1000))
+            self._fields.link_nodes(
+                source, self._fields.add("field", "top"), self._fields.add("buffersink")
+            ).configure()
+        self._fields.push(frame)
+        return self._fields.pull()
 
     def _target(self, width: int, height: int) -> tuple[int, int]:
         """Pixels made square by making them larger, then the whole smaller where that is allowed."""
