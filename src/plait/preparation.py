@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -350,8 +351,8 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
 
 
 def _key(raw: Any) -> bytes:
-    """A hash of what a cell holds: bytes, or a plain value."""
-    content = raw if isinstance(raw, bytes) else repr(raw).encode()
+    """A hash of what a cell holds: bytes, those of a mapped file too, or a plain value."""
+    content = raw if isinstance(raw, (bytes, mmap)) else repr(raw).encode()
     return hashlib.sha256(content).digest()[:16]  # chips have instructions for it
 
 
