@@ -122,7 +122,7 @@ def networks(part: Spec) -> list[str]:
 def kept_networks(part: Spec) -> list[dict[str, Any]]:
     """The pretrained networks in an encoder: their weights; of a completed one also their sha256 and licence."""
     options = part if isinstance(part, Mapping) else {}
-    if "weights" in options:
+    if isinstance(options.get("weights"), str):  # those of a mixture of Gaussians are numbers
         about = json.loads(options["config"]) if "config" in options else {}
         return [{"weights": options["weights"], "sha256": options.get("sha256"), "licence": about.get("plait_licence")}]
     inner = [*options.get("parts", ()), *([options["encoder"]] if "encoder" in options else ())]
@@ -172,11 +172,14 @@ def _why(kind: str, preset: str, part: Spec) -> tuple[str, str | None]:
         return _why_of(kind, preset, part)
     if not isinstance(part, Mapping) or "parts" not in part:
         why, better = _why_of(kind, preset, part)
-        ways = [better, '`pip install "plait[classic]"`']
-        return f"{why}; its sound is not heard: librosa is not installed", " and ".join(filter(None, ways))
+        install = '`pip install "plait[classic]"`'
+        return (
+            f"{why}; its sound is not heard: librosa is not installed",
+            f"{better} and {install}" if better else install,
+        )
     shown, heard = part["parts"]
-    whys, ways = zip(_why_of(kind, preset, shown), _why_of(TRACKS[kind], preset, heard))
-    return "; of its sound: ".join(whys), " and ".join(filter(None, ways)) or None
+    (why, better), (of_sound, louder) = _why_of(kind, preset, shown), _why_of(TRACKS[kind], preset, heard)
+    return f"{why}; of its sound: {of_sound}", " and ".join(filter(None, (better, louder))) or None
 
 
 def _why_of(kind: str, preset: str, part: Spec) -> tuple[str, str | None]:
