@@ -159,7 +159,8 @@ def _scratch(part: Spec) -> bool:
     """Whether an encoder, or one that it is made of, is a deep network that knows nothing yet."""
     spec = ENCODERS.normal(part)
     kind = ENCODERS.load(spec["name"], outside=True)
-    inner = [spec.get("encoder", DEFAULTS[SETS[kind.modality]])] if kind.modality in SETS else spec.get("parts", ())
+    own = [spec["encoder"]] if "encoder" in spec else spec.get("parts", ())
+    inner = own or ([DEFAULTS[SETS[kind.modality]]] if kind.modality in SETS else ())
     return kind.scratch or any(map(_scratch, inner))
 
 
