@@ -200,12 +200,6 @@ def _why_of(kind: str, preset: str, part: Spec) -> tuple[str, str | None]:
     return why, " and ".join(map(_get, absent)) or None
 
 
-def unmade(parts: Iterable[Spec]) -> list[str]:
-    """The weights of these encoders that are in installed packages and have to be converted, which takes a while, once."""
-    names = [name for part in parts for name in title(part).split(" + ")]
-    return [n for n in dict.fromkeys(names) if canonical(n) and (found := find(n)) and not found.made]
-
-
 def _get(name: str) -> str:
     """The command that brings weights, and what that costs."""
     return f"`plait weights get {name}` ({CATALOGUE[name].megabytes} MB, {CATALOGUE[name].licence})"

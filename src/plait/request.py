@@ -14,9 +14,10 @@ from plait.fusion import FUSIONS, default
 from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
 from plait.learners import LEARNERS
-from plait.presets import SETS, Choice, choose, named, tell, title, unmade
+from plait.presets import SETS, Choice, choose, named, networks, tell, title
 from plait.progress import Progress
 from plait.spec import Spec
+from plait.weights.find import unmade
 
 PRESET = "auto"  # the encoders of columns for which none is named
 OWN = "split"  # the column that folders of train, validation and test, and published data sets have
@@ -111,7 +112,7 @@ def read_specs(
         if target not in schema.targets:
             raise unknown("target", target, schema.targets)
     chosen = {c: ENCODERS.normal(part) for c, part in parts.items()}
-    for name in unmade(chosen.values()):
+    for name in unmade(n for part in chosen.values() for n in networks(part)):
         progress.say(
             f"{name}: in an installed package; it is converted when it is first used, once, which takes a while."
         )
