@@ -317,11 +317,13 @@ def test_the_usual_prompt_of_sentence_transformers_is_taken(made: Any, tmp_path:
     [
         ({"prompt": "no place"}, "one {}"),
         ({"prompt": "{} and {}"}, "one {}"),
+        ({"prompt": {}}, "prompt is {}; expected a text with one {}"),
+        ({"prompt": 3}, "prompt is 3"),
         ({"prompt": "the sea and the house " * 9 + "{}"}, "Shorten it"),
         ({"pool": "lst"}, "Did you mean 'last'"),
     ],
 )
-def test_a_prompt_that_cannot_be_is_refused(options: dict[str, str], said: str, made: Any) -> None:
+def test_a_prompt_that_cannot_be_is_refused(options: dict[str, Any], said: str, made: Any) -> None:
     with pytest.raises(PlaitError, match=re.escape(said)):
         built(made(tiny.bert), "text", **options)
 
