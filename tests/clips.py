@@ -125,10 +125,16 @@ def growing(first: list[np.ndarray], second: list[np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def turned(mp4: bytes, quarters: int) -> bytes:
-    """An MP4 whose header asks players to turn the picture clockwise by so many quarters (ISO 14496-12, 8.3.2 tkhd: a
-    point (x, y) is shown at (a x + c y, b x + d y), y downwards)."""
-    a, b, c, d = [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)][quarters]
+MATRICES = (  # (a, b, c, d) of the four turns clockwise, then of these after a mirror of left and right
+    *((1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)),
+    *((-1, 0, 0, 1), (0, -1, -1, 0), (1, 0, 0, -1), (0, 1, 1, 0)),
+)
+
+
+def turned(mp4: bytes, which: int) -> bytes:
+    """An MP4 whose header asks players to show the picture by one of MATRICES (ISO 14496-12, 8.3.2 tkhd: a point (x, y) is
+    shown at (a x + c y, b x + d y), y downwards)."""
+    a, b, c, d = MATRICES[which]
     matrix = b"".join(
         int(v).to_bytes(4, "big", signed=True) for v in (a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
     )
@@ -136,3 +142,15 @@ def turned(mp4: bytes, quarters: int) -> bytes:
     header = mp4.index(b"tkhd")
     place = mp4.index(plain, header)
     return mp4[:place] + matrix + mp4[place + 36 :]
+
+
+def displayed(frames: np.ndarray, which: int) -> np.ndarray:
+    """(N, H, W, 3) as one of MATRICES shows them, point by point."""
+    a, b, c, d = MATRICES[which]
+    _, height, width, _ = frames.shape
+    y, x = np.mgrid[:height, :width]
+    across, down = a * x + c * y, b * x + d * y
+    across, down = across - across.min(), down - down.min()
+    found = np.zeros((len(frames), down.max() + 1, across.max() + 1, 3), np.uint8)
+    found[:, down, across] = frames
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import plait
-from plait.errors import PlaitError, TooManyBadCellsError
+from plait.errors import PlaitError, TableError, TooManyBadCellsError
 from tests import toy
 
 
@@ -125,6 +126,25 @@ def test_the_folder_holds_model_report_card_and_splits(frame: pd.DataFrame, tmp_
     assert splits["part"].tolist() == frame["part"].tolist()
     assert splits["hash"].is_unique
     assert not (tmp_path / "m.run").exists()
+
+
+def test_what_utf_8_cannot_hold_does_not_lose_a_finished_fit(tmp_path: Path) -> None:
+    """Half a character in a bad cell, in a name, in a text; a file whose name is not UTF-8."""
+    rows: list[dict[str, Any]] = [
+        {"size": str(i), "name": "\ud800b"[i % 2], "note": f"\udfff the {i} one is here", "y": "pq"[i % 2]}
+        for i in range(40)
+    ]
+    rows[39]["size"] = "\ud800 many"
+    path = tmp_path / os.fsdecode(b"caf\xe9.jsonl")
+    path.write_text("\n".join(map(json.dumps, rows)))
+    kinds = {"size": "number", "name": "category", "note": "text"}
+    made = plait.fit(path, "y", inputs=kinds, epochs=1, out=tmp_path / "m", quiet=True)
+    model = plait.load(tmp_path / "m")
+    assert model.record == json.loads(json.dumps(made.record)) and model.record["table"] == path.name
+    assert model.record["evaluation"]["bad_cells"][0]["path"] == r"\ud800 many"
+    assert model.predict_proba(rows).equals(made.predict_proba(rows))
+    with pytest.raises(TableError, match=r"a column named '\\ud800'.*half a character"):
+        plait.fit([{"\ud800": row["size"], **row} for row in rows], "y", quiet=True)
 
 
 def test_a_taken_name_is_refused_before_any_work(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -333,3 +333,13 @@ def test_labels_that_cannot_be_read_are_in_the_ledger() -> None:
         None,
     ]
     assert [(b.row, b.column, b.path) for b in ledger] == [(3, "y", "much")] and ledger.filled == {"y": 3}
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 16, 17, 33, 600, 952])
+@pytest.mark.parametrize(("most", "workers"), [(16, 2), (256, 2), (16, 5), (4, 1)])
+def test_cells_are_shared_out_so_that_all_workers_end_together(cells: int, most: int, workers: int) -> None:
+    size = preparation._share(cells, most, workers)
+    shares = [min(size, cells - first) for first in range(0, cells, size)]
+    assert 1 <= size <= most
+    busy = [sum(shares[w::workers]) for w in range(workers)]  # turn by turn
+    assert max(busy) <= -(-cells // workers) + len(shares) // workers + 1

@@ -12,6 +12,8 @@ from plait.data.table import Table
 from plait.errors import TableError
 from plait.modalities.base import missing
 
+NAMED, LETTERS = 8, 40  # classes that a sentence names, characters of each
+
 
 def draw_split(
     table: Table, schema: Schema, labels: dict[str, list[Any]], how: dict[str, Any], seed: int
@@ -63,3 +65,27 @@ def parts_text(parts: np.ndarray) -> str:
         + ", ".join(f"{n} {part}" for part, n in sizes(parts).items())
         + (f"; {len(none)} rows without a label or a part take none: {first}" if len(none) else "")
     )
+
+
+def thin_classes(labels: dict[str, list[Any]], parts: np.ndarray) -> list[str]:
+    """A sentence for each target some of whose classes a part lacks, or of which one row trains; parts without any row are
+    not spoken of."""
+    words = {0: "no training row of", 1: "no validation row of", 2: "no test row of"}
+    said = []
+    for target, cells in labels.items():
+        counts: dict[str, list[int]] = {}
+        for cell, part in zip(cells, parts.tolist()):
+            for name in cell if isinstance(cell, tuple) else (cell,):
+                if isinstance(name, str) and part >= 0:
+                    counts.setdefault(name, [0, 0, 0])[part] += 1
+        names = sorted(counts)
+        found = [(word, [n for n in names if not counts[n][p]]) for p, word in words.items() if (parts == p).any()]
+        found.append(("one training row only of", [n for n in names if counts[n][0] == 1]))
+        if thin := [f"{word} {_shortened(these)}" for word, these in found if these]:
+            said.append(f"Classes of {target!r}: {'; '.join(thin)}.")
+    return said
+
+
+def _shortened(names: list[str]) -> str:
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join([repr(n[:LETTERS]) for n in names[:NAMED]] + more)

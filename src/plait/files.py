@@ -33,6 +33,13 @@ class Pieces:
         return self.size
 
 
+def json_bytes(value: object) -> bytes:
+    """The file of a value as JSON. Halves of characters (lone surrogates), which UTF-8 cannot hold, are written \\ud800, as
+    JSON has it: they are read back as they are."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode("utf-8", "backslashreplace")
+
+
 def write_set(folder: Path, contents: Mapping[str, bytes | Pieces], *, replace: bool = False) -> None:
     """Writes a folder of files and its manifest as one atomic set: a kill at any time leaves the old folder or the new
     one. Every file and folder is on the disk before the set gets its name, the manifest last. Raises OutputError."""
@@ -203,7 +210,7 @@ def check_writable(folder: Path, *, replace: bool = False) -> None:
 
 
 def _manifest(hashes: Mapping[str, str]) -> bytes:
-    return (json.dumps({"sha256": dict(sorted(hashes.items()))}, indent=1, ensure_ascii=False) + "\n").encode()
+    return json_bytes({"sha256": dict(sorted(hashes.items()))})
 
 
 def _write(path: Path, content: bytes | Pieces) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,18 +14,21 @@ from plait import drift, files
 from plait.choosing import encoders_for, top_for
 from plait.data import split as splits
 from plait.data.ledger import Ledger
+from plait.data.schema import Schema
 from plait.data.table import Table, read_table
-from plait.division import draw_split, parts_text, sizes
+from plait.division import draw_split, parts_text, sizes, thin_classes
 from plait.errors import OutputError, PlaitError
 from plait.evaluation import Evaluation, evaluate, missing_cells
 from plait.learning import check as check_fixed
 from plait.model import Model
 from plait.objectives import OBJECTIVES, asked
+from plait.pace import in_time, late
 from plait.predictor import Predictor
 from plait.preparation import Dataset, read_labels
+from plait.presets import Choice, account, tell
 from plait.progress import Progress
 from plait.report import model_card, report_json, report_page
-from plait.request import check_metric, read_schema, read_specs, split_options, with_own_split
+from plait.request import check_metric, read_schema, read_specs, split_options, taken, with_own_split
 from plait.rivals import Rival, better
 from plait.spec import Spec
 from plait.training.checkpoint import Checkpoints
@@ -34,7 +36,7 @@ from plait.training.identity import Identity
 from plait.training.lock import only_one
 from plait.training.loop import INTERRUPTED
 from plait.training.options import Options
-from plait.training.parallel import joined
+from plait.training.parallel import Team, joined
 from plait.training.signals import heeded
 from plait.training.state import State
 from plait.training.tracking import FOLDER as LOGS
@@ -92,7 +94,8 @@ def fit(
         draws one all the same); or a dict of {"valid": 0.15, "test": 0.15, "stratify":
         True, "group": column, "time": column, "column": column}; with a column and a group, the group says which training
         rows a learner keeps together when it chooses its hyperparameters over folds.
-    training: options of the loop (training/options.py). epochs: overrides its epochs. time_limit: seconds for all of it.
+    training: options of the loop (training/options.py). epochs: overrides its epochs. time_limit: seconds for all of it;
+        of the encoders that plait chooses, cheaper ones are taken where the cells would not be encoded in time.
     max_bad: the largest share of a column's cells that may be unreadable; they count as missing.
     out: the folder to write: model, model card, report.html, report.json, splits. A fit that was killed or interrupted
         goes on from its last checkpoint when it is called again with the same arguments. None: nothing is written.
@@ -127,7 +130,8 @@ def fit(
         said: dict[str, Any] = {"training": training, "epochs": epochs, "heads": heads, "log": log}
         said |= {"encoders": encoders if encoders != "auto" else None, "objective": asked(objective, learner)}
         fusion, learner = top_for(preset, fusion, learner, said, rows=len(source), kinds=schema.inputs.values())
-        specs = read_specs(schema, encoders_for(preset, encoders), fusion, heads or {}, learner, progress)
+        given, tops = encoders_for(preset, encoders), (fusion, heads or {}, learner)
+        specs, choices = _specs(source, schema, given, tops, deadline, run, team, progress)
         check_metric(options.metric, specs["outputs"])
         progress.say("\n".join([f"{source.name}: {len(source)} rows", *source.notices, str(schema)]))
 
@@ -140,7 +144,7 @@ def fit(
             raise PlaitError(
                 "log follows the epochs of the training loop, but a learner is given. Leave one of them out."
             )
-        progress.say(parts_text(parts))
+        progress.say("\n".join([parts_text(parts), *thin_classes(labels, parts)]))
         known = team.of_first(lambda: Checkpoints.spec(run) if run is not None and allow_data_change else None)
         spec = known or team.of_first(lambda: learned(source, schema, labels, specs, np.flatnonzero(parts == 0)))
         model = begun(spec, seed, team)
@@ -148,20 +152,47 @@ def fit(
             check_fixed(model, specs)
         team.only_first(lambda: _check_room(run, model, options))
         data = team.in_turns(lambda: prepared(source, schema, model, labels, ledger, max_bad, progress))
+        told: dict[str, Any] = late(deadline, progress)
         declared = {**specs, "objective": OBJECTIVES.normal(objective)}
         identity = Identity.of(source, data, declared=declared, spec=spec, parts=parts, options=options, seed=seed)
         checkpoints = team.only_first(lambda: _checkpoints(run, identity, allow_data_change))
         logged = Log(trackers, run and run / LOGS) if team.first else Log()
         work = Work(spec, model, data, source, parts, how, options, seed, progress, objective, team, logged)
         state = work.learn(deadline, run) if learner is not None else work.train(checkpoints, deadline, stop)
-        told: dict[str, Any] = {}
         if preset == "best":
-            work, state, told = better(work, state, Rival(schema, labels, run, stop), deadline=deadline)
+            work, state, more = better(work, state, Rival(schema, labels, run, stop), deadline=deadline)
+            told |= more
+        told |= account(choices, work.spec["inputs"])
         predictor = Predictor(work.spec, work.model.to("cpu"), schema, {**_record(work, state, identity), **told})
         predictor.reference = drift.reference(work.data.columns, np.flatnonzero(parts == 0))
         team.only_first(lambda: _finish(predictor, work, ledger, checkpoints, folder, overwrite))
         predictor.record, predictor.extra = team.of_first(lambda: (predictor.record, predictor.extra))
         return predictor
+
+
+def _specs(
+    table: Table,
+    schema: Schema,
+    encoders: Any,
+    tops: tuple[Spec | None, Mapping[str, Spec], Spec | None],
+    deadline: float | None,
+    run: Path | None,
+    team: Team,
+    progress: Progress,
+) -> tuple[dict[str, Any], list[Choice]]:
+    """The specs of all parts, of encoders that there is time for; and why each encoder was taken, which is said. `tops`:
+    fusion, heads, learner."""
+    parts, choices = taken(schema, encoders, fixed=tops[2] is not None)
+    specs = read_specs(schema, parts, *tops, Progress(quiet=True))
+    if deadline is not None and any(choice.others for choice in choices):
+        begun = lambda: Checkpoints.spec(run) if run is not None else None  # noqa: E731
+        chosen, choices = team.of_first(
+            lambda: in_time(table, schema, specs["inputs"], choices, deadline=deadline, begun=begun())
+        )
+        parts = {**parts, **chosen}
+    if lines := tell(choices):
+        progress.say("\n".join(lines))
+    return read_specs(schema, parts, *tops, progress), choices
 
 
 def _reserved(folder: Path | None, run: Path | None, overwrite: bool) -> bool:
@@ -209,6 +240,7 @@ def _record(work: Work, state: State, identity: Identity) -> dict[str, Any]:
         "rows": len(work.table),
         "split": work.how,
         "parts": list(sizes(work.parts).values()),
+        "thin_classes": thin_classes(work.data.labels, work.parts),
         "seed": work.seed,
         "training": work.options.to_json(),
         "history": state.history,
@@ -268,9 +300,7 @@ def _extra(predictor: Predictor, table: Table, result: Evaluation, parts: np.nda
     pq.write_table(pa.table({"row": np.arange(len(table)), "part": names, "hash": table.row_hashes()}), buffer)
     return {
         "report.html": report_page(predictor, table, result).encode("utf-8"),
-        "report.json": (json.dumps(report_json(predictor, result), indent=1, ensure_ascii=False) + "\n").encode(
-            "utf-8"
-        ),
-        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8"),
+        "report.json": files.json_bytes(report_json(predictor, result)),
+        "MODEL_CARD.md": model_card(predictor, result).encode("utf-8", "backslashreplace"),
         "splits.parquet": buffer.getvalue(),
     }

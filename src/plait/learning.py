@@ -27,10 +27,11 @@ def check(model: Model, specs: Mapping[str, Any]) -> None:
     """Raises PlaitError where a column's features would have to be trained."""
     for column, encoder in model.encoders.items():
         if any(parameter.requires_grad for parameter in encoder.parameters()):
+            mixes = any("mix" in name.split(".") for name, _ in encoder.named_parameters())
+            way = "layer='mean' instead of 'mix'" if mixes else "encoders='classic' or 'pretrained' (--encoders)"
             raise PlaitError(
                 f"A learner takes fixed features, but encoder {specs['inputs'][column]['name']!r} of column {column!r} has to be "
-                f"trained. Choose encoders='classic' or 'pretrained' (--encoders), or another encoder for this column, or no "
-                f"learner."
+                f"trained. Choose {way}, or another encoder for this column, or no learner."
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -279,7 +278,7 @@ class Predictor:
             **self.extra,
             **facts,
             **nets,
-            "plait.json": _json(about),
+            "plait.json": files.json_bytes(about),
             "weights.safetensors": packed(self.model.state_dict()),
         }
         files.write_set(folder, contents, replace=overwrite)
@@ -320,7 +319,3 @@ def load(folder: str | Path, *, outside: Collection[str] = ()) -> Predictor:
         raise ModelFormatError(
             f"{folder} is not a plait model: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         ) from None
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")

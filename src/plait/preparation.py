@@ -32,7 +32,7 @@ __all__ = ["ColumnCells", "Dataset", "fingerprint", "prepare", "read_cells", "re
 
 Options = Mapping[str, Any]  # of a column: keyword arguments of its modality's load
 
-CHUNK = 16  # cells a worker takes at once
+CHUNK = 16  # cells a worker takes at once, where an encoder does not say
 HELD_BYTES = 64 * 2**20  # of cells that a worker has read and not yet prepared
 PLAIN = 16_384  # plain cells prepared at once
 REMEMBERED = 100_000  # texts of a column that are loaded once only
@@ -238,7 +238,7 @@ def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Pro
     for row, value in enumerate(values):
         where.setdefault(value if isinstance(value, (str, bytes, type(None))) else (row,), []).append(row)
     firsts = [rows[0] for rows in where.values()]
-    size = max(CHUNK, min(encoder.chunk, -(-len(firsts) // (os.cpu_count() or 1))))
+    size = _share(len(firsts), encoder.chunk or CHUNK, os.cpu_count() or 1)
     chunks = [firsts[i : i + size] for i in range(0, len(firsts), size)]
     shelf = store.shelf(fingerprint(encoder.modality, encoder))
     places, once = np.full(len(values), -1, dtype=np.int64), _Once()
@@ -293,6 +293,12 @@ def _workers() -> Iterator[ThreadPoolExecutor]:
             yield pool
     finally:
         torch.set_num_threads(before)
+
+
+def _share(cells: int, most: int, workers: int) -> int:
+    """How many cells a worker takes at once, at most `most`: so that all workers end together."""
+    turns = -(-cells // (most * workers))
+    return max(1, -(-cells // (max(1, turns) * workers)))
 
 
 Outcome = bytes | str | None  # the key of a cell; why it cannot be loaded; or that it is missing

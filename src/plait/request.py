@@ -14,7 +14,7 @@ from plait.fusion import FUSIONS, default
 from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
 from plait.learners import LEARNERS
-from plait.presets import SETS, choose, named
+from plait.presets import SETS, Choice, choose, named, tell, title, unmade
 from plait.progress import Progress
 from plait.spec import Spec
 
@@ -76,6 +76,24 @@ def read_schema(
     )
 
 
+def taken(
+    schema: Schema, encoders: str | Mapping[str, Spec] | None, *, fixed: bool
+) -> tuple[dict[str, Spec], list[Choice]]:
+    """Input column -> its encoder, as asked for or as this machine has it; and why, for each. `fixed`: nothing may have to be
+    trained. Raises UnknownNameError."""
+    given = dict(encoders) if isinstance(encoders, Mapping) else {"*": encoders}
+    rest_by = given.pop("*", None) or PRESET
+    for column in given:
+        if column not in schema.inputs:
+            raise unknown("input column", column, schema.inputs)
+    parts: dict[str, Spec] = {c: named(part, schema.inputs[c]) for c, part in given.items()}
+    presets, choices = choose({c: k for c, k in schema.inputs.items() if c not in given}, rest_by, fixed=fixed)
+    asked = [Choice(c, title(part), "as asked for", asked=True) for c, part in parts.items()]
+    every = {choice.column: choice for choice in [*asked, *choices]}
+    parts |= presets
+    return {c: parts[c] for c in schema.inputs}, [every[c] for c in schema.inputs]
+
+
 def read_specs(
     schema: Schema,
     encoders: str | Mapping[str, Spec] | None,
@@ -86,20 +104,17 @@ def read_specs(
 ) -> dict[str, Any]:
     """The specs of all parts, checked by name, option and modality before any work is done. What is missing for better
     encoders is said."""
-    given = dict(encoders) if isinstance(encoders, Mapping) else {"*": encoders}
-    rest_by = given.pop("*", None) or PRESET
-    for column in given:
-        if column not in schema.inputs:
-            raise unknown("input column", column, schema.inputs)
-    rest = {c: kind for c, kind in schema.inputs.items() if c not in given}
-    presets, notices = choose(rest, rest_by, fixed=learner is not None)
-    if notices:
-        progress.say("\n".join(notices))
+    parts, choices = taken(schema, encoders, fixed=learner is not None)
+    if lines := tell(choices):
+        progress.say("\n".join(lines))
     for target in heads:
         if target not in schema.targets:
             raise unknown("target", target, schema.targets)
-    parts = {c: named(given[c], kind) if c in given else presets[c] for c, kind in schema.inputs.items()}
     chosen = {c: ENCODERS.normal(part) for c, part in parts.items()}
+    for name in unmade(chosen.values()):
+        progress.say(
+            f"{name}: in an installed package; it is converted when it is first used, once, which takes a while."
+        )
     for column, part in chosen.items():
         reads = ENCODERS.load(part["name"], outside=True).modality
         if reads != schema.inputs[column]:

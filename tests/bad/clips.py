@@ -82,6 +82,7 @@ CLIPS = [
     case(73, "a rate that varies: by time stamps", file(".mp4", lambda: wide([0, 0.5, 0.52, 1.02]))),
     case(74, "no length in its header", file(".mp4", streamed)),
     *(case(75, f"turned by {90 * q} degrees", file(".mp4", lambda q=q: turned(movie(), q))) for q in (1, 2, 3)),
+    *(case(75, f"mirrored, and turned by {90 * q} degrees", file(".mp4", lambda q=q: turned(movie(), 4 + q))) for q in range(4)),
     case(76, "10 bits", file(".mp4", lambda: movie(pix_fmt="yuv420p10le"))),
     case(76, "4:4:4", file(".mp4", lambda: movie(pix_fmt="yuv444p"))),
     case(76, "grey", file(".mkv", lambda: movie(kind="matroska", codec="ffv1", pix_fmt="gray"))),

@@ -41,6 +41,7 @@ PLAIN = [
     case(104, "True among numbers: 1", "number", True),
     case(104, "None among numbers", "number", None, MISSING),
     case(104, "a word among numbers", "number", "many", BAD, "found 'many', expected a number"),
+    case(104, "half a character among numbers", "number", "\ud800 many", BAD, "many', expected a number"),
     case(106, "0008 among names: stays 0008", "category", "0008"),
     case(113, "Decimal", "number", decimal.Decimal("1.25")),
     case(113, "a complex number", "number", 1j, BAD, "number"),

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import io
+import re
+from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.conftest import encoded, picture
 
 import plait
+from plait.data import split as splits
 from plait.data.schema import infer
 from plait.data.table import read_table
 from plait.errors import PlaitError
@@ -160,14 +167,42 @@ def one_class(folder: Path) -> None:
     refused(frame(y=["a"] * 24), "one class only, 'a'; expected at least two")
 
 
+def said_of_classes(table: pd.DataFrame, folder: Path, **options: Any) -> dict[str, set[str]]:
+    """What a fit says, records and writes of classes, by the words it begins with: those that the table shows."""
+    heard = io.StringIO()
+    with redirect_stderr(heard):
+        model = fit(table, out=folder / "m", quiet=False, **options)
+    (sentence,) = model.record["thin_classes"]
+    card, report = (model.extra[name].decode() for name in ("MODEL_CARD.md", "report.html"))
+    assert sentence in heard.getvalue().splitlines() and sentence in card and escape(sentence) in report
+    parts = pq.read_table(io.BytesIO(model.extra["splits.parquet"])).column("part").to_pylist()
+    counts = {name: Counter(p for p, y in zip(parts, table["y"]) if y == name) for name in set(table["y"])}
+    words = ["no training row of", "no validation row of", "no test row of"]
+    expected = {w: {n for n, c in counts.items() if not c[p]} for w, p in zip(words, splits.PARTS)}
+    expected["one training row only of"] = {n for n, c in counts.items() if c["train"] == 1}
+    clauses = sentence.removeprefix("Classes of 'y': ").removesuffix(".").split("; ")
+    shown = {c.partition(" '")[0]: set(re.findall(r"'(\w+)'", c)) for c in clauses}
+    assert shown == {w: names for w, names in expected.items() if names} and len(shown) == len(clauses)
+    return shown
+
+
 def lonely_class(folder: Path) -> None:
-    model = fit(frame(y=["a", "b"] * 11 + ["b", "c"]))
-    assert "c" in model.predict_proba(frame().drop(columns="y")).columns.str.removeprefix("y: ").tolist()
+    table = frame(y=["a", "b"] * 11 + ["b", "c"])
+    assert said_of_classes(table, folder)["one training row only of"] == {"c"}
+    assert "y: c" in plait.load(folder / "m").predict_proba(table).columns
+    assert fit(frame(48)).record["thin_classes"] == []
 
 
 def class_left_out(folder: Path) -> None:
-    table = frame(y=["a", "b", "c"] * 8, g=[i // 3 for i in range(24)])
-    fit(table, split={"group": "g"}, inputs=["size"])
+    table = frame(y=["a", "b", "c", "d"] * 6, g=[*"uvwx"] * 6)
+    said = said_of_classes(table, folder, split={"group": "g", "stratify": False}, inputs=["size"])
+    assert len(said["no training row of"]) == 2 and len(said["no test row of"]) == 3
+
+
+def many_thin_classes(folder: Path) -> None:
+    table = frame(200, y=[f"{'n' * 60} {i}" for i in range(100)] * 2)
+    (said,) = fit(table, inputs=["size"]).record["thin_classes"]
+    assert len(said) < 1500 and re.search(r"one training row only of .*, \d+ more\.$", said)
 
 
 def empty(folder: Path) -> None:
@@ -233,8 +268,14 @@ TABLES: list[tuple[int, str, Callable[[Path], None], str]] = [
     (114, '1, "1" and True as labels', mixed_labels, "refused"),
     (114, "an infinite label", infinite_label, "refused, with its row"),
     (114, "one class only", one_class, "refused"),
-    (114, "a class with one row", lonely_class, "learned, where it falls into training"),
-    (114, "groups that leave out a class", class_left_out, "fitted"),
+    (114, "a class with one row", lonely_class, "trains, and is named in output, record, card and report"),
+    (
+        114,
+        "groups that leave a class out of a part",
+        class_left_out,
+        "fitted; the classes are named, by the part that lacks them",
+    ),
+    (114, "a hundred such classes", many_thin_classes, "eight are named, the others counted"),
     (115, "no rows", empty, "refused"),
     (115, "one row", one_row, "refused"),
     (115, "all files gone", all_media_gone, "stops before training, with the first five and the folder"),

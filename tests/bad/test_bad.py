@@ -105,8 +105,12 @@ def rows(furnished: Path) -> tuple[list[dict[str, Any]], list[Case | None]]:
 
 @pytest.mark.slow
 def test_one_fit_and_one_predict_of_them_all(
-    rows: tuple[list[dict[str, Any]], list[Case | None]], furnished: Path, monkeypatch: pytest.MonkeyPatch
+    rows: tuple[list[dict[str, Any]], list[Case | None]],
+    furnished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The model is one that was written and loaded again: nothing in a cell keeps a finished fit from being written."""
     made, held = rows
     ledgers: list[Any] = []
 
@@ -117,9 +121,9 @@ def test_one_fit_and_one_predict_of_them_all(
     monkeypatch.setattr("plait.work.prepare", watched)
     monkeypatch.setattr("plait.predictor.prepare", watched)
     kinds = {column: kind for kind, column in COLUMNS.items()}
-    model = plait.fit(
-        pd.DataFrame(made), "y", inputs=kinds, encoders=TINY, epochs=1, max_bad=1.0, base=furnished, quiet=True
-    )
+    options: dict[str, Any] = {"epochs": 1, "max_bad": 1.0, "base": furnished, "out": tmp_path / "m", "quiet": True}
+    plait.fit(pd.DataFrame(made), "y", inputs=kinds, encoders=TINY, **options)
+    model = plait.load(tmp_path / "m")
     found = model.predict(pd.DataFrame(made).drop(columns="y"), base=furnished, allow_missing=True)
     assert len(ledgers) == 2 and len(found) == len(made) and set(found["y"]) <= {"a", "b"}
     for ledger in ledgers:

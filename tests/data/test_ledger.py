@@ -29,6 +29,14 @@ def test_every_row_of_a_bad_value_is_entered_in_order() -> None:
     assert str(list(ledger)[1]) == "row 2, column 'b', x.png: no such file"
 
 
+def test_what_no_file_can_hold_is_written_as_python_writes_it() -> None:
+    ledger = Ledger()
+    ledger.note("a", "\ud800 many", [0], "found \udfff")
+    ledger.remark("a", {"path": "caf\udce9.png"}, [1], ["is \ud800"])
+    assert str(next(iter(ledger))).encode() == rb"row 0, column 'a', \ud800 many: found \udfff"
+    assert str(ledger.odd[0]).encode() == rb"row 1, column 'a', caf\udce9.png: is \ud800"
+
+
 def test_more_bad_cells_than_allowed_are_an_error_that_shows_them() -> None:
     ledger = Ledger(filled={"a": 20, "b": 1000})
     ledger.note("a", "x.png", [3], "broken")

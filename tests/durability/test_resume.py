@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,38 +51,52 @@ def test_stopped_three_times_within_a_few_steps_it_takes_the_same_steps(
     assert lines(tmp_path / "log") == lines(tmp_path / "whole")
 
 
+KILLS = 30
+
+
 @pytest.mark.slow
 def test_killed_thirty_times_half_of_them_while_saving_it_ends_in_the_same_bytes(
     forks: Forks, small: Path, tmp_path: Path
 ) -> None:
+    """A run that ends before it was killed so often is held against the whole one, and another is begun."""
     run = {"table": small, "inputs": ["picture", "note"], "epochs": 12, "only_train": True, "every": EVERY}
     forks.run("fit", out=tmp_path / "whole", log=tmp_path / "whole.log", **run)
-    expected, log = lines(tmp_path / "whole.log"), tmp_path / "log"
-    generator, saving = np.random.default_rng(0), 0
-    folder, kills, reached = tmp_path / "m.run", 0, 0
-    while kills < 30:
-        job = forks.start("fit", out=tmp_path / "m", log=log, slow=0.02, **run)
-        seen = len(lines(log))
-        if kills % 2:
-            aimed = job.until(lambda: list(folder.glob(".step-*.part")))
-            time.sleep(generator.uniform(0, 0.1))
+    generator, aims, ends = np.random.default_rng(0), [], 0
+    while not ends or len(aims) < KILLS:
+        place = tmp_path / f"run {ends}"
+        place.mkdir()
+        reached = 0
+        while (steps := killed_once(forks, place, run, aims, generator)) is not None:
+            assert not steps or steps[0] > reached - EVERY, "more than one save interval was lost"
+            reached = max([reached, *steps])
+        ends += 1
+        last, expected = (
+            {line.get("step", "end"): line for line in lines(p)} for p in (place / "log", tmp_path / "whole.log")
+        )
+        assert last == expected, "every step, and the hash of all weights at the end"
+        assert [name for name in leftovers(place) if not name.endswith(".lock")] == []
+    assert len(aims) == KILLS and aims.count("save") == KILLS // 2
+    print(f"{KILLS} kills in {ends} runs")
+
+
+def killed_once(
+    forks: Forks, place: Path, run: dict[str, Any], aims: list[str], generator: np.random.Generator
+) -> list[int] | None:
+    """Starts the run in this folder, or goes on with it, and kills it, in turn after a step and within a save, until that
+    was done often enough. The steps it took; None where it came to its end instead. `aims` takes what was aimed at."""
+    log, aim = place / "log", ("step", "save")[len(aims) % 2]
+    left = set((place / "m.run").glob(".step-*.part"))  # by an earlier kill
+    job, seen = forks.start("fit", out=place / "m", log=log, slow=0.02 * (len(aims) < KILLS), **run), len(lines(log))
+    if len(aims) < KILLS:
+        if aim == "save":
+            aimed = job.until(lambda: set((place / "m.run").glob(".step-*.part")) - left)
         else:
-            aimed = job.until(lambda s=seen: len(lines(log)) > s)
-            time.sleep(generator.uniform(0, 0.3))
+            aimed = job.until(lambda: len(lines(log)) > seen)
+        time.sleep(generator.uniform(0, {"step": 0.3, "save": 0.1}[aim]))
         if aimed and job.running():
             job.kill(signal.SIGKILL)
-            saving += bool(kills % 2)
-            kills += 1
-            assert job.wait() == -signal.SIGKILL
-        else:
-            assert job.wait() == 0, job.errors
-            break
-        steps = [line["step"] for line in lines(log)[seen:] if "step" in line]
-        assert not steps or steps[0] > reached - EVERY, "more than one save interval was lost"
-        reached = max([reached, *steps])
-    if job.code != 0:
-        forks.run("fit", out=tmp_path / "m", log=log, **run)
-    assert kills >= 15 and saving >= 7
-    last = {line.get("step", "end"): line for line in lines(log)}
-    assert last == {line.get("step", "end"): line for line in expected}
-    assert [name for name in leftovers(tmp_path) if not name.endswith(".lock")] == []
+            if job.wait() == -signal.SIGKILL:  # it may have ended just before
+                aims.append(aim)
+                return [line["step"] for line in lines(log)[seen:] if "step" in line]
+    assert job.wait() == 0, job.errors
+    return None

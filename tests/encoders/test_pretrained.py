@@ -500,7 +500,7 @@ def test_layers_that_are_not_there_are_refused(made: Any) -> None:
     for options, said in (
         ({"layer": 3}, "0 to 2"),
         ({"layer": -1}, "0 to 2"),
-        ({"layer": "first"}, "'last' or 'mix'"),
+        ({"layer": "first"}, "'last', 'mean' or 'mix'"),
         ({"layer": "mix", "tokens": True}, "too many"),
     ):
         with pytest.raises(PlaitError, match=said):
@@ -689,3 +689,65 @@ def test_a_second_fit_on_the_same_column_runs_no_network(made: Any) -> None:
     assert forwards(table, "size", epochs=1)[0] == 0  # by the loop
     more = pd.concat([table, table.head(3).assign(note=["the sea", "the deep sea", "the sea"])])
     assert 0 < forwards(more, "kind", learner="ridge")[0] < 20  # the two that are new
+
+
+# All layers alike
+
+
+@pytest.mark.parametrize(("make", "kind"), [(tiny.bert, "text"), (tiny.vit, "image"), (tiny.wav2vec2, "audio")])
+def test_the_mean_of_layers_is_that_of_transformers_with_nothing_to_learn(make: Any, kind: str, made: Any) -> None:
+    """Each layer pooled, normed to mean 0 and variance 1, their mean brought to a mean square of 1."""
+    folder = made(make)
+    net = plain(folder, make, kind)
+    if kind == "text":
+        ready = [words(folder, make, t) for t in TEXTS]
+    elif kind == "image":
+        from PIL import Image
+
+        own = transformers.AutoImageProcessor.from_pretrained(folder)
+        ready = [own(Image.fromarray(p), return_tensors="pt") for p in PICTURES]
+    else:
+        own = transformers.AutoFeatureExtractor.from_pretrained(folder)
+        ready = [
+            {"input_values": own(s.samples, sampling_rate=16_000, return_tensors="pt").input_values} for s in SOUNDS
+        ]
+    cells: Any = {"text": TEXTS, "image": PICTURES, "audio": SOUNDS}[kind]
+    encoder = built(folder, kind, layer="mean")
+    assert not list(encoder.parameters())
+    found = encoder(encoder.collate([*encoder.prepare(cells), None]))
+    assert found.mask[:, 0].tolist() == [True] * len(cells) + [False]
+    for row, inputs in zip(found.x[:, 0].numpy(), ready):
+        pooled = np.stack([h[0] if kind == "image" else h.mean(0) for h in layers(net, **inputs)])
+        normed = (pooled - pooled.mean(1, keepdims=True)) / np.sqrt(pooled.var(1, keepdims=True) + 1e-5)
+        expected = normed.mean(0) / np.sqrt((normed.mean(0) ** 2).mean())
+        np.testing.assert_allclose(row, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_layers_come_from_one_shelf(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mean, the mix and each single layer but the last are made of what was prepared once; as pooled by transformers."""
+    runs, before = [], towers.run
+    monkeypatch.setattr(towers, "run", lambda *given: runs.append(1) or before(*given))
+    table = read_table([{"note": t} for t in TEXTS])
+    said, counted = {}, []
+    for layer in ("mix", "mean", 1, 0):
+        encoder = built(made(tiny.bert), "text", layer=layer)
+        how: Any = {"store": Store(), "ledger": Ledger(), "progress": Progress(quiet=True)}
+        cells = prepare(table, {"note": encoder}, **how)["note"]
+        said[layer] = encoder(encoder.collate(cells.rows(np.arange(len(TEXTS))))).x[:, 0]
+        counted.append(len(runs))
+    assert counted[0] > 0 and len(set(counted)) == 1
+    net = plain(made(tiny.bert), tiny.bert, "text")
+    for layer in (0, 1):
+        pooled = np.stack([layers(net, **words(made(tiny.bert), tiny.bert, t))[layer].mean(0) for t in TEXTS])
+        expected = pooled / np.sqrt((pooled**2).mean(1, keepdims=True))
+        np.testing.assert_allclose(said[layer].numpy()[: len(TEXTS)], expected, rtol=1e-2, atol=1e-2)
+
+
+def test_learners_take_the_mean_of_layers_and_refuse_the_mix_with_the_way_out(made: Any) -> None:
+    rows = [{"note": f"{('a ripe tomato', 'the deep sea')[i % 2]} {i}", "kind": "ab"[i % 2]} for i in range(24)]
+    part = {"name": "text_pretrained", "weights": str(made(tiny.bert))}
+    how: Any = {"modalities": {"note": "text"}, "learner": "logistic", "quiet": True}
+    model = plait.fit(rows, "kind", encoders={"note": {**part, "layer": "mean"}}, **how)
+    assert model.predict(rows)["kind"].tolist() == [r["kind"] for r in rows]
+    with pytest.raises(PlaitError, match="layer='mean' instead of 'mix'"):
+        plait.fit(rows, "kind", encoders={"note": {**part, "layer": "mix"}}, **how)

@@ -241,21 +241,21 @@ BROKEN: dict[str, tuple[bytes | str, str]] = {
     "lie.npy": (LIE, "says 72 bytes, 32 are there"),
     "huge.npy": (HUGE, "more than 10 million"),
     "cut.npy": (npy(VALUES)[:-3], "says 64 bytes, 61 are there"),
-    "head.npy": (npy(VALUES)[:20], "not a series that can be read"),
+    "head.npy": (npy(VALUES)[:20], "a .npy file that is damaged"),
     "a.npz": (b"PK\x03\x04\0\0", "neither"),
     "gaps.npy": (npy(np.full(3, NAN)), "holds no number"),
     "gaps.csv": ("x,y\n,\n,\n", "holds no number"),
     "header.csv": ("x,y\n", "only a header"),
     "words.csv": ("x,y\n1,a\n2,b\n", "'y' holds values such as 'a'"),
     "late word.csv": ("x,y\n" + "1,2\n" * 270_000 + "1,oops\n", "'y' holds values|not a table"),
-    "ragged.csv": ("x,y\n1,2\n3\n", "Expected 2 columns, got 1"),
-    "wide.csv": ("x,y\n1,2\n3,4,5\n", "Expected 2 columns, got 3"),
+    "ragged.csv": ("x,y\n1,2\n3\n", "line 3: found 1 value, expected 2"),
+    "wide.csv": ("x,y\n1,2\n3,4,5\n", "line 3: found 3 values, expected 2"),
     "inf.csv": ("x,y\n1,inf\n", "infinite"),
     "no time.csv": ("t,y\n1,2\n,3\n", "'t' has 1 gap"),
     "page.csv": ("<html><body>x</body></html>", "only a header"),
     "latin.csv": (b"caf\xe9,y\n1,2\n", "UTF-8"),
-    "cut.parquet": (parquet(x=[1.0, 2.0])[:-9], "not a series that can be read"),
-    "words.parquet": (parquet(x=["a", "b"]), "'x' holds values such as 'a'"),
+    "cut.parquet": (parquet(x=[1.0, 2.0])[:-9], "a .parquet file that is damaged"),
+    "words.parquet": (parquet(x=["a", "b"]), "'x' holds values of type (large_)?string, expected numbers"),
     "nested.parquet": (parquet(x=[[1.0], [2.0]]), "expected numbers"),
     "dates.parquet": (parquet(x=[1.0], y=pd.to_datetime(["2020"])), "expected numbers"),
 }
@@ -269,6 +269,41 @@ def test_broken_files_are_named_with_a_reason(name: str, write: Any) -> None:
     with pytest.raises(MediaError, match=said):
         read(name, folder)
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.npy", "a.parquet"])
+@pytest.mark.parametrize(
+    "error", [IndexError(), MemoryError(), ValueError("at 0x7fff"), pa.ArrowInvalid("x")], ids=repr
+)
+def test_no_word_of_a_reader_is_passed_on(
+    name: str, error: Exception, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    for owner, reader in (
+        ("numpy.lib.format", "read_magic"),
+        ("pyarrow.csv", "read_csv"),
+        ("pyarrow.parquet", "ParquetFile"),
+    ):
+        monkeypatch.setattr(f"{owner}.{reader}", fail)
+    with pytest.raises(MediaError) as caught:
+        read(name, write(name, FILES[name][0]).parent)
+    sort = "text" if name == "a.csv" else f"a {name[1:]} file"
+    said = {f"{sort} that is damaged, or of a sort that is not read here as a series"}
+    assert str(caught.value) in said | ({"text that is no table of numbers in UTF-8"} if sort == "text" else set())
+    assert caught.value.__suppress_context__
+
+
+def test_a_column_of_text_in_a_parquet_file_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = parquet(x=["a" * 1000] * 1000, y=[1.0] * 1000)
+
+    def read_nothing(*_: Any, **__: Any) -> None:
+        raise AssertionError("a column was read")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile.read", read_nothing)
+    with pytest.raises(MediaError, match=r"'x' holds values of type (large_)?string, expected numbers"):
+        read(raw)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])

@@ -18,7 +18,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from tests.clips import growing, is_upright, number_of, numbered, sound_only, turned, video
+from tests.clips import MATRICES, displayed, growing, is_upright, number_of, numbered, sound_only, turned, video
 from tests.conftest import encoded, tone
 
 from plait.errors import MediaError, MissingExtraError
@@ -149,13 +149,17 @@ def test_sampled_times_lie_within_a_frame_of_the_asked_ones(name: str) -> None:
     assert (np.abs(clip.times - asked) <= 1 / RATE + 0.02 * (name == "varying") + 1e-3).all()
 
 
-@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_a_header_that_asks_for_a_turn_is_obeyed(quarters: int) -> None:
-    upright = np.stack(numbered(5))
-    stored = np.rot90(upright, quarters, axes=(1, 2))  # turned against the clock: the player turns it back
-    clip = read(turned(video(stored), quarters), frames=5)
-    assert clip.frames.shape == upright.shape
-    assert is_upright(clip.frames[0]) and [number_of(f) for f in clip.frames] == list(range(5))
+@pytest.mark.parametrize("which", range(len(MATRICES)))
+def test_a_header_that_asks_for_a_turn_or_a_mirror_is_obeyed(which: int) -> None:
+    stored = np.stack(numbered(5, first=2))
+    expected = displayed(stored, which)
+    if which < 4:
+        np.testing.assert_array_equal(expected, np.rot90(stored, -which, axes=(1, 2)))
+    raw = turned(video(stored, pix_fmt="yuv444p", options={"qp": "0"}), which)
+    found = read(raw, frames=5).frames
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= 8  # what the way to YUV and back changes
+    assert len({displayed(stored, i).tobytes() for i in range(8)}) == 8
 
 
 def test_a_file_without_a_length_in_its_header_is_read_by_its_packets() -> None:

@@ -14,7 +14,7 @@ import torch
 from plait.encoders import ENCODERS
 from plait.errors import FetchError
 from plait.weights import convert, gguf
-from plait.weights.find import find
+from plait.weights.find import resolve
 
 transformers = pytest.importorskip("transformers")
 
@@ -301,8 +301,7 @@ def test_the_real_gemma_reads_english(real: Callable[..., Path]) -> None:
     """Perplexity: a network whose numbers or words were wrong is lost at tens of thousands. And what is kept of a text is what
     transformers computes."""
     real("gemma-3-270m", fetch=False)  # 239 MB, under terms of their own: for who has fetched them
-    found = find("gemma-3-270m")
-    assert found is not None
+    found = resolve("gemma-3-270m")
     own = transformers.AutoTokenizer.from_pretrained(found.folder)
     net = transformers.AutoModelForCausalLM.from_pretrained(found.folder, dtype=torch.float32).eval()
     ids = own(ENGLISH, return_tensors="pt")["input_ids"]

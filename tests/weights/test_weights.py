@@ -116,7 +116,9 @@ def test_the_order_in_which_places_are_looked_in(
         assert found is not None and found.folder.resolve() == place.resolve()
         shutil.rmtree(place)
     last = find("tiny-words")
-    assert last is not None and last.folder == own_folder() / "tiny-words" and last.licence == "MIT"
+    assert last is not None and not last.made and not last.folder.exists(), "finding converts nothing"
+    last = resolve("tiny-words")
+    assert last.folder == own_folder() / "tiny-words" and last.licence == "MIT"
     assert json.loads((last.folder / "weights.json").read_text())["source"] == "the installed tiny-words==0.1.0"
     assert MODULE not in sys.modules
 
@@ -337,19 +339,27 @@ def test_the_hub_gives_the_files_that_are_used(put: Any, tmp_path: Path, monkeyp
     (remote / "sentencepiece.bpe.model").write_text("words")
     (remote / "pytorch_model.bin").write_text("tensors")
 
-    def snapshot(name: str, *, local_dir: Path, allow_patterns: list[str]) -> None:
+    class Card:
+        sha, tags = "c0ffee", ["text", "license:apache-2.0"]
+
+    def snapshot(name: str, *, revision: str, local_dir: Path, allow_patterns: list[str]) -> None:
+        assert revision == Card.sha
         for path in (p for p in remote.rglob("*") if p.is_file()):
             inner = str(path.relative_to(remote))
             if any(fnmatch.fnmatch(inner, pattern) for pattern in allow_patterns):
                 (local_dir / inner).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, local_dir / inner)
 
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda name: Card)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     folder = get("someone/words", own_folder(), say=lambda _: None)
     kept = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     assert {"1_Pooling/config.json", "sentencepiece.bpe.model", *FILES} <= kept
     assert not kept & {"model.onnx", "pytorch_model.bin"}
-    assert json.loads(facts(Path("someone/words"))["config"])["plait_pool"] == "first"
+    about = json.loads((folder / "weights.json").read_text())
+    assert (about["revision"], about["licence"]) == ("c0ffee", "apache-2.0"), "all of one commit"
+    config = json.loads(facts(Path("someone/words"))["config"])
+    assert config["plait_pool"] == "first" and config["plait_licence"] == "apache-2.0"
     (folder / "1_Pooling" / "config.json").write_text("{}")
     with pytest.raises(FetchError, match="has changed"):
         resolve("someone/words")

@@ -14,12 +14,17 @@ from plait.errors import TooManyBadCellsError
 NAME, MOST = 40, 20  # characters of a name that are shown, and names that are counted one by one
 
 
+def writable(text: str) -> str:
+    """The text as a file can hold it: halves of characters (lone surrogates) as Python writes them, \\ud800."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def shown(value: Any) -> str:
     """A cell's value in a few words: a path or text as it is, anything else by its kind and size."""
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         value = value["path"]
     if isinstance(value, (str, int, float, Path)):
-        return str(value)[:200]
+        return writable(str(value)[:200])
     size = getattr(value, "shape", None) or (len(value) if isinstance(value, (bytes, list, tuple, dict)) else "")
     return f"{type(value).__name__} {size}".strip()
 
@@ -50,11 +55,11 @@ class Ledger:
 
     def note(self, column: str, value: Any, rows: list[int], reason: str) -> None:
         """Enters one bad value and the rows that hold it."""
-        self.bad += [BadCell(row, column, shown(value), reason) for row in rows]
+        self.bad += [BadCell(row, column, shown(value), writable(reason)) for row in rows]
 
     def remark(self, column: str, value: Any, rows: Sequence[int], remarks: Sequence[str]) -> None:
         """Enters what is odd about one value that is used, and the rows that hold it."""
-        self.odd += [BadCell(row, column, shown(value), "; ".join(remarks)) for row in rows if remarks]
+        self.odd += [BadCell(row, column, shown(value), writable("; ".join(remarks))) for row in rows if remarks]
 
     def __len__(self) -> int:
         return len(self.bad)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
+from plait.nn import precision as precisions
 from plait.nn import pretrained, tuned
 from plait.nn.processing import Sounds
 from plait.types import Inputs, Prepared, Tokens, Wave
@@ -19,9 +20,10 @@ class AudioPretrained(Encoder):
     network is run once over each sound, as long as that is (Whisper without its padding to 30 s), and what it says is kept; a
     tuned one is trained with the rest, from the spectrum or wave it takes, sounds of one length together. Longer sounds are
     cut in windows of `seconds`. `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as
-    transformers saves it. `layer`: "last", a number, or "mix": all with learned weights, which is often best for
-    speech (Yang et al. 2021; nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with
-    `layer_decay`; `checkpointing` (nn/tuned.py)."""
+    transformers saves it. `layer`: "last", a number, "mean": all alike, or "mix": all with learned weights, which is
+    often best for speech (Yang et al. 2021; nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`,
+    or "full" with `layer_decay`; `checkpointing` (nn/tuned.py). `precision` of a frozen one: "auto", "fp32" or
+    "bf16" (nn/precision.py)."""
 
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True
@@ -69,9 +71,11 @@ class AudioPretrained(Encoder):
         *,
         weights: str = "whisper-base",
         tune: str = "frozen",
+        precision: str = "auto",
         seconds: float = SECONDS,
     ) -> dict[str, Any]:
-        return pretrained.facts(weights, "audio", tune=tuned.check(tune), seconds=seconds)
+        facts = pretrained.facts(weights, "audio", tune=tuned.check(tune), seconds=seconds)
+        return precisions.told(facts, "audio", precision, tune)
 
     def prepare(self, cells: Sequence[Wave]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.sounds.parts(cells))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from plait.encoders.base import Encoder
+from plait.nn import precision as precisions
 from plait.nn import pretrained, tuned
 from plait.nn.pictures import grid_positions
 from plait.nn.processing import Pictures
@@ -21,8 +22,9 @@ class ImagePretrained(Encoder):
     """Picture -> one token (B, 1, D), or with `tokens` one a place in the picture (B, N, D). A frozen network is run
     once over each picture, and what it says is kept; a tuned one is trained with the rest, from the pixels it takes.
     `weights`: a name of `plait weights list`, OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a
-    number, or "mix" (nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`;
-    `checkpointing` (nn/tuned.py)."""
+    number, "mean" or "mix" of all (nn/pretrained.py). `tune`: "frozen", "lora" with corrections of a `rank`, or "full"
+    with `layer_decay`; `checkpointing` (nn/tuned.py). `precision` of a frozen one: "auto", "fp32" or
+    "bf16" (nn/precision.py)."""
 
     modality: ClassVar[str] = "image"
     stored: ClassVar[bool] = True
@@ -60,9 +62,15 @@ class ImagePretrained(Encoder):
 
     @classmethod
     def learn(
-        cls, cells: Iterable[np.ndarray | None], *, weights: str = "efficientnet-lite0", tune: str = "frozen"
+        cls,
+        cells: Iterable[np.ndarray | None],
+        *,
+        weights: str = "efficientnet-lite0",
+        tune: str = "frozen",
+        precision: str = "auto",
     ) -> dict[str, Any]:
-        return pretrained.facts(weights, "image", tune=tuned.check(tune))
+        facts = pretrained.facts(weights, "image", tune=tuned.check(tune))
+        return precisions.told(facts, "image", precision, tune)
 
     def prepare(self, cells: Sequence[np.ndarray]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.pictures.parts(cells))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
 from plait.errors import PlaitError
+from plait.nn import precision as precisions
 from plait.nn import pretrained, tuned
 from plait.nn.processing import Texts
 from plait.types import Inputs, Prepared, Tokens
@@ -17,11 +18,13 @@ class TextPretrained(Encoder):
     """Text -> one token (B, 1, D), the mean over a network's hidden states (Reimers & Gurevych 2019), or with `tokens` all of
     them. A frozen network is run once over each text, and what it says is kept; a tuned one is trained with the rest, from
     the numbers of the words. A text longer than it takes is cut in windows. `weights`: a name of `plait weights list`,
-    OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a number, or "mix" (nn/pretrained.py).
+    OWNER/NAME of the hub, or a folder as transformers saves it. `layer`: "last", a number, "mean" or "mix" of all
+    (nn/pretrained.py).
     `prompt`: a text with {} where the cell goes, as "query: {}"; by default what sentence-transformers puts before it with
     these weights, for networks that write "{} Category:", else nothing (""). `pool`: "mean", "first" or "last", the token
     that stands for the text; by default as the weights say, of networks that write the last one of a prompt.
-    `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`; `checkpointing` (nn/tuned.py)."""
+    `tune`: "frozen", "lora" with corrections of a `rank`, or "full" with `layer_decay`; `checkpointing` (nn/tuned.py).
+    `precision` of a frozen one: "auto", "fp32" or "bf16" (nn/precision.py)."""
 
     modality: ClassVar[str] = "text"
     stored: ClassVar[bool] = True
@@ -65,6 +68,7 @@ class TextPretrained(Encoder):
         *,
         weights: str = "all-MiniLM-L6-v2",
         tune: str = "frozen",
+        precision: str = "auto",
         prompt: str | None = None,
         pool: str | None = None,
     ) -> dict[str, Any]:
@@ -72,7 +76,8 @@ class TextPretrained(Encoder):
             raise PlaitError(
                 f"prompt is {prompt!r}; expected a text with one {{}}, where the cell goes, or an empty one."
             )
-        return pretrained.facts(weights, "text", tune=tuned.check(tune), prompt=prompt, pool=pool)
+        facts = pretrained.facts(weights, "text", tune=tuned.check(tune), prompt=prompt, pool=pool)
+        return precisions.told(facts, "text", precision, tune)
 
     def prepare(self, cells: Sequence[str]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.texts.parts(cells))

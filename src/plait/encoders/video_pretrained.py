@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
-from plait.nn import pretrained, tuned
+from plait.nn import pretrained, towers, tuned
 from plait.nn.processing import Frames
 from plait.types import Clip, Inputs, Prepared, Tokens
 
 FRAMES = 8
-CLIPS = {"videomae": "num_frames", "timesformer": "num_frames", "vivit": "num_frames"}
 
 
 class VideoPretrained(Encoder):
@@ -41,7 +40,8 @@ class VideoPretrained(Encoder):
     ) -> None:
         super().__init__()
         about, how = json.loads(config), json.loads(processing)
-        together = int(about[CLIPS[about["model_type"]]]) if about["model_type"] in CLIPS else 0
+        clips = towers.CLIPS
+        together = int(about[clips[about["model_type"]]]) if about["model_type"] in clips else 0
         frames = int(how.pop("plait_frames", FRAMES))
         self.frames = Frames(how, together=together)
         self.pretrained = tuned.reader(
@@ -71,7 +71,7 @@ class VideoPretrained(Encoder):
         tune: str = "frozen",
         frames: int = FRAMES,
     ) -> dict[str, Any]:
-        return pretrained.facts(weights, "image", tune=tuned.check(tune), frames=frames)
+        return pretrained.facts(weights, "video", tune=tuned.check(tune), frames=frames)
 
     def prepare(self, cells: Sequence[Clip]) -> list[Prepared]:
         return self.pretrained.prepare(len(cells), self.frames.parts(cells))

@@ -6,14 +6,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import missing
+from plait.modalities.base import missing, quiet
 
 MAX_VALUES = 10_000_000  # steps x channels
 MAX_CHANNELS = 4096
@@ -164,18 +165,21 @@ def _times(values: Any) -> np.ndarray:
 
 
 def steps_of_file(raw: bytes) -> Steps:
-    if raw.startswith(b"\x93NUMPY"):
-        values = _two_axes(_npy(raw))
-        return Steps(np.arange(len(values), dtype=np.float64), values)
-    if raw.startswith(b"PAR1"):
-        return _parquet(raw)
-    if b"\0" in raw[:4096]:
+    """Raises MediaError, never with words of a reader, which may hold parts of memory."""
+    name, read = next(((name, read) for start, name, read in _FILES if raw.startswith(start)), ("text", _delimited))
+    if read is _delimited and b"\0" in raw[:4096]:
         raise MediaError("neither a .npy nor a .parquet file, nor text")
-    return _delimited(raw)
+    try:
+        with quiet():
+            return read(raw)
+    except MediaError:
+        raise
+    except Exception:  # readers raise nearly anything on damaged bytes
+        raise MediaError(f"{name} that is damaged, or of a sort that is not read here as a series") from None
 
 
-def _npy(raw: bytes) -> np.ndarray:
-    """float64 of any shape. The header is held against the size of the file before anything is made."""
+def _npy(raw: bytes) -> Steps:
+    """The header is held against the size of the file before anything is made."""
     file = io.BytesIO(raw)
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
@@ -189,17 +193,31 @@ def _npy(raw: bytes) -> np.ndarray:
     if count * dtype.itemsize != left:
         raise MediaError(f"the header of the .npy file says {count * dtype.itemsize} bytes, {left} are there")
     array = np.frombuffer(raw, dtype, count, file.tell()).reshape(shape, order="F" if fortran else "C")
-    return array.astype(np.float64)
+    values = _two_axes(array.astype(np.float64))
+    return Steps(np.arange(len(values), dtype=np.float64), values)
 
 
 def _parquet(raw: bytes) -> Steps:
+    """Columns that are neither numbers nor times are refused by the schema, before anything is read: a text of a million
+    characters in each row takes no room in such a file, but in memory."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(io.BytesIO(raw)) as file:
         rows, columns = file.metadata.num_rows, file.metadata.num_columns
         _two_axes(np.broadcast_to(np.float64(0), (rows, columns)))
+        names, kinds = list(file.schema_arrow.names), list(file.schema_arrow.types)
+        time = _time_place(names, kinds)
+        for place, (name, kind) in enumerate(zip(names, kinds)):
+            if not (_numeric(kind) or (place == time and _datable(kind))):
+                raise MediaError(f"{name[:40]!r} holds values of type {str(kind)[:40]}, expected numbers")
         table = file.read(use_threads=False)
-    return _table(table, list(table.column_names))
+    return _table(table, names)
+
+
+_FILES: tuple[tuple[bytes, str, Callable[[bytes], Steps]], ...] = (
+    (b"\x93NUMPY", "a .npy file", _npy),
+    (b"PAR1", "a .parquet file", _parquet),
+)
 
 
 def _delimited(raw: bytes) -> Steps:
@@ -228,9 +246,21 @@ def _delimited(raw: bytes) -> Steps:
             arrow_csv.ParseOptions(delimiter=mark, ignore_empty_lines=len(fields) > 1),
             arrow_csv.ConvertOptions(null_values=GAPS_AS_WRITTEN, strings_can_be_null=True),
         )
-    except pa.ArrowInvalid as error:
-        raise MediaError(f"not a table of numbers: {str(error).splitlines()[0][:160]}") from None
+    except pa.ArrowInvalid:
+        raise MediaError(_uneven(raw, mark, len(fields))) from None
     return _table(table, [f.strip() for f in fields] if header else None)
+
+
+def _uneven(raw: bytes, mark: str, expected: int) -> str:
+    """Why a text is no table, by its first line that has more or fewer values than the first."""
+    lines = csv.reader(io.StringIO(raw.decode("utf-8", "replace"), newline=""), delimiter=mark)
+    with suppress(csv.Error):
+        for found in lines:
+            if found and len(found) != expected:
+                return (
+                    f"line {lines.line_num}: found {count_of(len(found), 'value')}, expected {expected} as in the first"
+                )
+    return "text that is no table of numbers in UTF-8"
 
 
 def _is_header(fields: Sequence[str]) -> bool:
@@ -250,12 +280,7 @@ def _is_number(text: str) -> bool:
 
 def _table(table: Any, names: list[str] | None) -> Steps:
     """An Arrow table of channels, and of times where a column gives them. `names`: of its columns, if they have any."""
-    import pyarrow as pa
-
-    many = len(table.columns)
-    by_name = _time_name(names) if names and many > 1 else None
-    first = many > 1 and (pa.types.is_temporal(table.column(0).type) or (names is not None and names[0] == ""))
-    time = names.index(by_name) if names and by_name is not None else (0 if first else None)
+    many, time = len(table.columns), _time_place(names, table.schema.types)
     said = names or [f"column {i}" for i in range(many)]
     order = [i for i in range(many) if i != time]
     order = sorted(order, key=lambda i: (said[i], i)) if names else order
@@ -265,14 +290,42 @@ def _table(table: Any, names: list[str] | None) -> Steps:
     return Steps(times, values, tuple(said[i] for i in order) if names else ())
 
 
+def _time_place(names: list[str] | None, kinds: Sequence[Any]) -> int | None:
+    """Which of the columns of these Arrow types gives the times."""
+    import pyarrow as pa
+
+    if len(kinds) < 2:
+        return None
+    by_name = _time_name(names) if names else None
+    if names and by_name is not None:
+        return names.index(by_name)
+    return 0 if pa.types.is_temporal(kinds[0]) or (names is not None and names[0] == "") else None
+
+
+def _numeric(kind: Any) -> bool:
+    """Whether a column of this Arrow type holds numbers, true and false, or nothing."""
+    from pyarrow import types
+
+    kinds = (types.is_integer, types.is_floating, types.is_decimal, types.is_null, types.is_boolean)
+    return any(is_(kind) for is_ in kinds)
+
+
+def _datable(kind: Any) -> bool:
+    """Whether a column of this Arrow type may hold dates or times of day."""
+    from pyarrow import types
+
+    kinds = (types.is_date, types.is_timestamp, types.is_time, types.is_string, types.is_large_string)
+    return any(is_(kind) for is_ in kinds)
+
+
 def _arrow_numbers(column: Any, name: str) -> np.ndarray:
     import pyarrow as pa
 
     kind = column.type
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
-    elif not any(t(kind) for t in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)):
-        held = next((str(v) for v in column.to_pylist()[:1000] if v is not None), "")
+    elif not _numeric(kind):
+        held = next((str(v) for v in column.slice(0, 1000).to_pylist() if v is not None), "")
         raise MediaError(f"{name!r} holds values such as {held[:30]!r} ({kind}), expected numbers")
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -116,6 +116,31 @@ def _track(container: Any) -> Any:
     return stream
 
 
+class Facing(NamedTuple):
+    """How stored frames become upright: rows and columns exchanged, then left and right, then top and bottom."""
+
+    transposed: bool
+    mirrored: bool
+    upended: bool
+
+    def upright(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W, 3) -> (H, W, 3) or (W, H, 3)."""
+        pixels = pixels.swapaxes(0, 1) if self.transposed else pixels
+        return np.ascontiguousarray(pixels[:: -1 if self.upended else 1, :: -1 if self.mirrored else 1])
+
+
+def facing(frame: Any) -> Facing:
+    """By the matrix that the file gives for display (ISO 14496-12, 8.3.2): a point (x, y) is shown at
+    (a x + c y, b x + d y), y downwards. Turns by other angles than quarters are taken for the nearest of these."""
+    held = frame.side_data.get("DISPLAYMATRIX")
+    if held is None:
+        return Facing(False, False, False)
+    a, b, _, c, d = np.frombuffer(bytes(held), np.int32, 5).tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Facing(False, a < 0, d < 0)
+    return Facing(True, c < 0, b < 0)
+
+
 class _Screen:
     """Makes pictures of frames: all of the first one's size, upright."""
 
@@ -126,12 +151,12 @@ class _Screen:
         ratio = float(stream.sample_aspect_ratio or 1)
         self._ratio = ratio if 1 / MOST_STRETCHED <= ratio <= MOST_STRETCHED else 1.0
         self._size: tuple[int, int] | None = None
-        self._turn = 0
+        self._facing = Facing(False, False, False)
 
     def picture(self, frame: Any) -> np.ndarray:
         """(H, W, 3) uint8."""
         if self._size is None:
-            self._size, self._turn = self._target(frame.width, frame.height), round(frame.rotation / 90)
+            self._size, self._facing = self._target(frame.width, frame.height), facing(frame)
         width, height = self._size
         same = (width, height) == (frame.width, frame.height)
         alpha = any(c.is_alpha for c in frame.format.components)
@@ -141,7 +166,7 @@ class _Screen:
         if alpha:
             share = pixels[..., 3:].astype(np.float32) / 255
             pixels = (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
-        return np.ascontiguousarray(np.rot90(pixels, self._turn))
+        return self._facing.upright(pixels)
 
     def _target(self, width: int, height: int) -> tuple[int, int]:
         """Pixels made square by making them larger, then the whole smaller where that is allowed."""

@@ -21,12 +21,14 @@ from plait.nn import lora, rows, towers
 from plait.nn.processing import LARGEST, Part, Texts
 from plait.optional import need
 from plait.types import Inputs, Prepared, Tokens
+from plait.weights.catalogue import CATALOGUE, canonical
 from plait.weights.fetch import sha256
 from plait.weights.find import resolve
 
 HELD = 4  # networks kept in memory
 LENGTH = 512  # tokens of a text at once, where its weights do not say
 PROMPT = "{} Category:"  # what networks that write read a text in: the last token says what comes next, not what was
+MIXED = ("mean", "mix")  # choices of a layer that take all of them
 POOLS = ("first", "last", "mean")
 BEHIND = ("roberta", "camembert", "mpnet", "longformer", "data2vec-text", "clap_text")
 LEAST = 1e-12  # mean square of a token of zeros
@@ -49,6 +51,7 @@ def facts(
     `options` of that; for LoRA also the shapes of the layers that are adapted. `prompt` and `pool` of texts: else what the
     weights say. Raises FetchError, UnknownNameError, PlaitError."""
     found = resolve(name)
+    _check_modality(found.name, modality)
     config = towers.tower_config(towers.parse_config((found.folder / "config.json").read_text("utf-8")), modality)
     mark = hashlib.sha256("".join(sha256(p) for p in found.tensors()).encode()).hexdigest()
 
@@ -84,6 +87,7 @@ def facts(
     if not pool and config["model_type"] in towers.WRITERS and not (prompt or "{}").endswith("{}"):
         pool = "last"
     more: dict[str, Any] = {"plait_pool": pool} if pool else {}
+    more |= {"plait_licence": found.licence} if found.licence else {}
     if tune == "lora":
         with torch.device("meta"):
             more["plait_lora"] = lora.targets(towers.build(config, None), config["model_type"])
@@ -93,6 +97,23 @@ def facts(
         "config": json.dumps({**config, **more}, sort_keys=True),
         "processing": text_of({**processing, **{f"plait_{k}": v for k, v in options.items()}}),
     }
+
+
+def _check_modality(name: str, modality: str) -> None:
+    """Raises PlaitError where weights of the catalogue are of another modality, or no encoder can be made of them."""
+    own = canonical(name)
+    reads = CATALOGUE[own].modality if own else modality
+    if reads != modality and (reads, modality) != ("image", "video"):
+        fitting = [
+            n
+            for n, e in CATALOGUE.items()
+            if e.encoder and e.modality in (modality, modality.replace("video", "image"))
+        ]
+        raise PlaitError(
+            f"The weights {name!r} read {reads}, not {modality}. Expected weights such as {', '.join(fitting)}."
+        )
+    if own and not CATALOGUE[own].encoder:
+        raise PlaitError(f"The weights {name!r} are no encoder: they tell {CATALOGUE[own].what}.")
 
 
 def text_of(processing: dict[str, Any]) -> str:
@@ -233,8 +254,9 @@ def made(config: dict[str, Any], tensors: dict[str, Tensor] | None) -> nn.Module
 
 
 class Reader(nn.Module, ABC):
-    """A network as an encoder sees it: cells in, tokens out. `layer`: "last", a number (0 is what goes into the first), or
-    "mix": all, with learned weights (the protocol of SUPERB, Yang et al. 2021)."""
+    """A network as an encoder sees it: cells in, tokens out. `layer`: "last", a number (0 is what goes into the first), "mix":
+    all, with learned weights (the protocol of SUPERB, Yang et al. 2021), or "mean": all alike, with nothing to learn. `every`:
+    whether the pooled states of all layers are at hand when tokens are made."""
 
     nets: tuple[Net, ...] = ()  # as of an encoder, as are the next four
     starts: tuple[Any, ...] = ()
@@ -243,22 +265,22 @@ class Reader(nn.Module, ABC):
     width: int
 
     def __init__(
-        self, *, modality: str, weights: str, sha256: str, config: str, layer: int | str, tokens: bool
+        self, *, modality: str, weights: str, sha256: str, config: str, layer: int | str, tokens: bool, every: bool
     ) -> None:
         super().__init__()
         self.about = json.loads(config)
         self.net = Net(weights=weights, sha256=sha256, config=self.about, modality=modality)
-        self.config, self.tokens, self.layer = self.net.config, tokens, layer
+        self.config, self.tokens, self.layer, self.every = self.net.config, tokens, layer, every
         self.width, self.states = towers.width(self.config), towers.states(self.config)
-        if layer == "mix" and tokens:
+        if layer in MIXED and tokens:
             raise PlaitError(
-                "layer='mix' keeps the pooled states of every layer; the tokens of all would be too many. Choose one."
+                f"layer={layer!r} keeps the pooled states of every layer; the tokens of all would be too many. Choose one."
             )
         if (isinstance(layer, int) and not 0 <= layer < self.states) or (
-            isinstance(layer, str) and layer not in ("last", "mix")
+            isinstance(layer, str) and layer not in ("last", *MIXED)
         ):
             raise PlaitError(
-                f"layer is {layer!r}; {weights!r} has 0 to {self.states - 1}. Expected one of these, 'last' or 'mix'."
+                f"layer is {layer!r}; {weights!r} has 0 to {self.states - 1}. Expected one of these, 'last', 'mean' or 'mix'."
             )
         self.mix = nn.Parameter(torch.zeros(self.states)) if layer == "mix" else None
         self.pool: str = self.about.get("plait_pool") or towers.pool(self.config)
@@ -277,19 +299,23 @@ class Reader(nn.Module, ABC):
         training rows instead, linear and neural heads on them were 2 points worse on the stamps.)"""
 
     def run(self, net: nn.Module, inputs: dict[str, Tensor]) -> list[Tensor]:
-        """The hidden states (B, N, D) that are kept: of one layer, or for the mix of all."""
+        """The hidden states (B, N, D) that are kept: of one layer, or of every one."""
         hidden = towers.run(net, self.config, inputs)
         if len(hidden) != self.states or hidden[-1].shape[-1] != self.width:
             raise PlaitError(
                 f"{self.net.weights!r} gives {len(hidden)} states {hidden[-1].shape[-1]} wide, its config.json says "
                 f"{self.states}, {self.width} wide: plait cannot read a network of type {self.config['model_type']!r}."
             )
-        return hidden if self.layer == "mix" else [hidden[-1 if self.layer == "last" else int(self.layer)]]
+        return hidden if self.every else [hidden[-1 if self.layer == "last" else int(self.layer)]]
 
     def standard(self, x: Tensor, mask: Tensor) -> Tokens:
         """Tokens of states: (B, N, D), or pooled (B, L, D) of L layers; with a mask (B, N), N being 1 where pooled."""
-        if self.mix is not None:
-            x = (nn.functional.layer_norm(x, x.shape[-1:]) * self.mix.softmax(0)[:, None]).sum(1, keepdim=True)
+        if self.every and self.layer in MIXED:
+            x = nn.functional.layer_norm(x, x.shape[-1:])
+            share = x.new_full((self.states,), 1 / self.states) if self.mix is None else self.mix.softmax(0)
+            x = (x * share[:, None]).sum(1, keepdim=True)
+        elif self.every:
+            x = x[:, int(self.layer)][:, None]
         size = x.square().mean(-1, keepdim=True).clamp_min(LEAST).rsqrt()
         return Tokens(x * size * mask[..., None], mask)
 
@@ -301,16 +327,22 @@ class Pretrained(Reader):
     def __init__(
         self, *, modality: str, weights: str, sha256: str, config: str, layer: int | str, tokens: bool
     ) -> None:
-        super().__init__(modality=modality, weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens)
-        self.nets = (self.net,)
+        every = (
+            layer != "last" and not tokens
+        )  # one shelf of pooled states for all but the last layer, which needs less
+        super().__init__(
+            modality=modality, weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens, every=every
+        )
+        self.nets, self.in_bf16 = (self.net,), self.about.get("plait_precision") == "bf16"
         self.preparation = {
             "kind": "frozen",
             "version": 2,
             "sha256": sha256,
             "modality": modality,
-            "layer": layer,
+            "layer": "mix" if every else layer,
             "tokens": tokens,
             "pool": self.pool,
+            **({"precision": "bf16"} if self.in_bf16 else {}),
         }
 
     @torch.inference_mode()
@@ -318,7 +350,8 @@ class Pretrained(Reader):
         net = self.net.module()
         pieces: list[list[tuple[float, np.ndarray]]] = [[] for _ in range(count)]
         for part in parts:
-            kept = self.run(net, part.inputs)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.in_bf16):
+                kept = [states.float() for states in self.run(net, part.inputs)]
             for b, owner in enumerate(part.owners):
                 size = part.counts[b] if part.counts else kept[0].shape[1]
                 begin = part.begins[b] if part.begins else 0.0
@@ -338,7 +371,7 @@ class Pretrained(Reader):
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
         if self.tokens:
             return rows.pad(cells, "states", fill=0.0, shape=(self.width,), dtype=np.float16)
-        return rows.stack(cells, states=np.zeros((self.states if self.layer == "mix" else 1, self.width), np.float16))
+        return rows.stack(cells, states=np.zeros((self.states if self.every else 1, self.width), np.float16))
 
     def forward(self, inputs: Inputs) -> Tokens:
         x = inputs["states"].float()

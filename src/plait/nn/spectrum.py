@@ -17,6 +17,7 @@ RATE = 16_000
 WINDOW, HOP, FFT = 512, 256, 512  # 32 ms every 16 ms
 FLOOR = 1e-6
 BLOCK = 1024  # frames computed together: a few MB
+QUARTERS = 4  # parts of the bands that are computed one after the other
 
 
 class LogMel:
@@ -40,12 +41,16 @@ class LogMel:
             import soxr
 
             samples = soxr.resample(samples, wave.rate, RATE, quality="HQ")
-        samples = np.pad(samples, (WINDOW // 2, WINDOW // 2 + max(0, WINDOW - len(samples))))
-        frames = torch.from_numpy(samples).unfold(0, WINDOW, HOP)
+        padded = torch.zeros(WINDOW + max(WINDOW, len(samples)))
+        padded[WINDOW // 2 : WINDOW // 2 + len(samples)] = torch.from_numpy(samples)
+        frames = padded.unfold(0, WINDOW, HOP)
         mel = torch.empty(len(frames), self.bands)
         for first in range(0, len(frames), BLOCK):  # few calls, each of which lets other threads go on
-            spectrum = torch.view_as_real(torch.fft.rfft(frames[first : first + BLOCK] * _window(), FFT)).flatten(1)
-            torch.mm(spectrum.square_(), _power_filters(self.bands), out=mel[first : first + BLOCK])
+            power = (
+                torch.view_as_real(torch.fft.rfft(frames[first : first + BLOCK] * _window(), FFT)).flatten(1).square_()
+            )
+            for (low, high), (begin, end), filters in _power_filters(self.bands):
+                torch.mm(power[:, begin:end], filters, out=mel[first : first + BLOCK, low:high])
         return mel.add_(FLOOR).log10_().numpy()
 
     def collate(self, cells: Sequence[Prepared | None]) -> Inputs:
@@ -79,9 +84,16 @@ def _window() -> Tensor:
 
 
 @cache
-def _power_filters(bands: int) -> Tensor:
-    """(FFT + 2, bands): what the squares of the real and imaginary parts, in turn, add to each band."""
-    return torch.from_numpy(mel_filters(bands)).repeat_interleave(2, 0)
+def _power_filters(bands: int) -> list[tuple[tuple[int, int], tuple[int, int], Tensor]]:
+    """Some bands after the other: which they are; of the squares of the real and imaginary parts, in turn, those that reach
+    them; and what each of these adds to each band. A whole matrix (FFT + 2, bands) would be nearly all zeros."""
+    whole, found = torch.from_numpy(mel_filters(bands)).repeat_interleave(2, 0), []
+    for some in np.array_split(np.arange(bands), min(QUARTERS, bands)):
+        low, high = int(some[0]), int(some[-1]) + 1
+        reach = whole[:, low:high].any(1).nonzero()
+        begin, end = int(reach[0]), int(reach[-1]) + 1
+        found.append(((low, high), (begin, end), whole[begin:end, low:high].contiguous()))
+    return found
 
 
 def _stretch(b: int, size: int, length: Tensor, share: float, device: torch.device) -> Tensor:

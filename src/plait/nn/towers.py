@@ -29,7 +29,13 @@ PARTS: dict[
     "clap_text_model": {"text": ("ClapTextModel", None)},
     "clap_audio_model": {"audio": ("ClapAudioModel", None)},
 }
-OWN = {"efficientnet-lite", "ge2e"}  # networks of plait's own
+OWN = {"efficientnet-lite": "image", "ge2e": "audio"}  # networks of plait's own -> what they read
+CLIPS = {
+    "videomae": "num_frames",
+    "timesformer": "num_frames",
+    "vivit": "num_frames",
+}  # that take so many frames at once
+INPUTS = {"text": ("input_ids",), "image": ("pixel_values",), "audio": ("input_features", "input_values")}
 # networks that write: a token sees those before it alone. The first one, where it only says that a text begins, takes up most
 # attention and by far the largest numbers (Xiao et al. 2024): it is left out of what is kept
 WRITERS = {
@@ -65,27 +71,47 @@ ASIDE = ("id2label", "label2id", "architectures", "transformers_version", "dtype
 
 
 def tower_config(config: dict[str, Any], modality: str) -> dict[str, Any]:
-    """The config of the part of a network that reads `modality`, with what its file leaves out because it is so by default.
-    Raises PlaitError for repositories with code, and for networks that cannot be run."""
+    """The config of the part of a network that reads `modality`, with what its file leaves out because it is so by default;
+    "video" also takes networks of pictures. Raises PlaitError for repositories with code, for networks that cannot be run, and
+    for those that read something else."""
     if "auto_map" in config:
         raise PlaitError("These weights come with code of their own to be run (auto_map); plait runs no such code.")
-    kind = str(config.get("model_type"))
-    if kind in PARTS and modality not in PARTS[kind]:
-        raise PlaitError(f"A network of type {kind!r} reads {' and '.join(PARTS[kind])}, not {modality}.")
+    kind, side = str(config.get("model_type")), "image" if modality == "video" else modality
+    if kind in PARTS and side not in PARTS[kind]:
+        raise PlaitError(f"A network of type {kind!r} reads {' and '.join(PARTS[kind])}, not {side}.")
     if "quantization_config" in config:
         raise PlaitError("These weights are quantised. Expected numbers of 16 or 32 bits.")
-    key = PARTS.get(kind, {}).get(modality, ("", None))[1]
+    key = PARTS.get(kind, {}).get(side, ("", None))[1]
     part = dict(config.get(key) or {}) if key else dict(config)
     if key:
-        part["model_type"] = f"{kind}_{'vision' if modality == 'image' else modality}_model"
+        part["model_type"] = f"{kind}_{'vision' if side == 'image' else side}_model"
     if kind in OWN:
+        _check_reads(kind, OWN[kind], modality)
         return part
-    whole = {k: v for k, v in _config(part).to_dict().items() if k not in ASIDE}
+    made = _config(part)
+    whole = {k: v for k, v in made.to_dict().items() if k not in ASIDE}
     if kind in WRITERS:
         whole["use_cache"] = False
     if whole.get("is_encoder_decoder") and kind != "whisper":
         raise PlaitError(f"A network of type {kind!r} also writes; expected one that only reads.")
+    if kind not in PARTS:
+        _check_reads(kind, _reads(kind, made), modality)
     return whole
+
+
+def _check_reads(kind: str, reads: str | None, modality: str) -> None:
+    """Raises PlaitError where a network reads something else than this modality."""
+    if reads is not None and reads != modality and (reads, modality) != ("image", "video"):
+        raise PlaitError(f"A network of type {kind!r} reads {reads}, not {modality}.")
+
+
+def _reads(kind: str, config: Any) -> str | None:
+    """The modality that a network of transformers reads, by the name of what it takes; None where that is not known."""
+    if kind in CLIPS:
+        return "video"
+    cls = need("transformers", "pretrained").MODEL_MAPPING.get(type(config), None)
+    takes = getattr(cls[0] if isinstance(cls, (list, tuple)) else cls, "main_input_name", None)
+    return next((modality for modality, names in INPUTS.items() if takes in names), None)
 
 
 def _config(config: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from plait.errors import PlaitError, unknown
 from plait.nn import lora, rows, towers
 from plait.nn.named import Named
-from plait.nn.pretrained import Pretrained, Reader, made
+from plait.nn.pretrained import MIXED, Pretrained, Reader, made
 from plait.nn.processing import Packed, Part
 from plait.types import Inputs, Prepared, Tokens
 
@@ -95,7 +95,10 @@ class Tuned(Reader):
         tune: Tune,
         cells: Packed,
     ) -> None:
-        super().__init__(modality=modality, weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens)
+        every = layer in MIXED
+        super().__init__(
+            modality=modality, weights=weights, sha256=sha256, config=config, layer=layer, tokens=tokens, every=every
+        )
         self.cells, self.checkpointing = cells, tune.checkpointing
         self.preparation = {"kind": "inputs", "version": 1, "modality": modality}
         self.low: Named[lora.Low] | None = None
@@ -196,7 +199,7 @@ class Tuned(Reader):
     def forward(self, inputs: Inputs) -> Tokens:
         present, owner = inputs["present"], inputs["owner"]
         net, groups = self._network(present.device), list(self._groups(inputs))
-        layers = self.states if self.layer == "mix" else 1
+        layers = self.states if self.every else 1
         total = torch.zeros(len(present), layers, self.width, device=present.device)
         weight = torch.zeros(len(present), device=present.device)
         if not groups:  # gradients are zero then, not missing

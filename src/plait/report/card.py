@@ -124,6 +124,11 @@ def _data(predictor: Predictor, result: Evaluation) -> list[str]:
         f"{predictor.model.width}; "
         f"{words.count(sum(p.numel() for p in predictor.model.parameters()))} parameters.",
     ]
+    lines += [
+        f"- The folder keeps the network {_md(net['weights'])} (sha256 {net['sha256'][:12]}…), which encodes "
+        f"{_md(net['column'])}. Its licence: {_md(net['licence'] or words.NO_LICENCE)}."
+        for net in record.get("pretrained") or ()
+    ]
     weights = predictor.model.weights()
     if weights:
         lines.append(f"- Learned weights: {_md(', '.join(f'{c} {words.percent(w)}' for c, w in weights.items()))}.")

@@ -40,6 +40,8 @@ def report_json(predictor: Predictor, evaluation: Evaluation) -> Facts:
             },
             "seed": record.get("seed"),
             "training": record.get("training"),
+            "encoders": record.get("encoders"),
+            "pretrained": record.get("pretrained"),
             "fusion": predictor.spec["fusion"],
             "parameters": sum(p.numel() for p in predictor.model.parameters()),
             "learned_weights": predictor.model.weights(),

@@ -10,6 +10,7 @@ from plait.evaluation import Evaluation, Judged
 from plait.predictor import Predictor
 from plait.report import plots, words
 from plait.report.content import details, learning
+from plait.report.encoded import inputs, networks
 from plait.report.hiding import hiding
 from plait.report.kinds import KINDS
 from plait.report.markup import Html, div, folded, html_of, join, name_html, span, table, tag
@@ -350,7 +351,6 @@ def _bad(result: Evaluation) -> Html:
 def _making(predictor: Predictor) -> Html:
     spec, record = predictor.spec, predictor.record
     size = sum(p.numel() for p in predictor.model.parameters())
-    inputs = [[name_html(c), tag("code", part["name"])] for c, part in list(spec["inputs"].items())[:MOST_COLUMNS]]
     outputs = [[name_html(t), tag("code", part["name"])] for t, part in list(spec["outputs"].items())[:MOST_COLUMNS]]
     options = [
         [tag("code", k), "as fits the data" if v is None else str(v)] for k, v in (record.get("training") or {}).items()
@@ -368,9 +368,10 @@ def _making(predictor: Predictor) -> Html:
             said,
             div(
                 "pair",
-                div("card", table(["input", "encoder"], inputs)),
+                inputs(predictor, MOST_COLUMNS),
                 div("card", table(["target", "head"], outputs)),
             ),
+            networks(predictor, MOST_COLUMNS),
             folded("Training options", div("card", table(["option", "value"], options))),
         ]
     )

@@ -146,6 +146,21 @@ def sentence(judged: Judged, columns: Subset, part: str) -> str:
     )
 
 
+NO_LICENCE = "not said where the weights come from"
+
+
+def _origin(record: dict[str, Any], train: int) -> str:
+    """What the parts of a model were learned from."""
+    nets = list(dict.fromkeys(net["weights"] for net in record.get("pretrained") or ()))
+    if nets:
+        had = f"{listed(nets)} had learned from other data before, with what these hold and leave out"
+        return f"{had}; the rest was learned from {rows(train)} of this table."
+    return (
+        f"Every part of the model was trained from scratch on {rows(train)} of this table. It knows nothing of the world "
+        f"beyond them."
+    )
+
+
 def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
     """What the figures do not say, in plain words."""
     part, parts = record.get("judged_on", "test"), record.get("parts") or [0, 0, 0]
@@ -170,6 +185,7 @@ def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
         "The intervals (95 %, bootstrap over the rows judged) say how figures would vary with other rows of "
         "the same kind. They hold neither another seed, nor other splits, nor rows from elsewhere."
     )
+    said += record.get("thin_classes", [])
     for target, judged in result.targets.items():
         if len(judged.rows) < result.size:
             said.append(
@@ -177,10 +193,7 @@ def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
                 f"or one that no training row has; they are not judged."
             )
     if parts[0]:
-        said.append(
-            f"Every part of the model was trained from scratch on {rows(parts[0])} of this table. It knows "
-            f"nothing of the world beyond them."
-        )
+        said.append(_origin(record, parts[0]))
     if how.get("group"):
         said.append(
             f"Rows that share a value of {how['group']!r} stayed on one side of the split. Near duplicates "
@@ -194,6 +207,10 @@ def limits(record: dict[str, Any], result: Evaluation) -> list[str]:
         said.append(
             "Rows were split by chance. Near duplicates (the same object pictured twice, several rows of one "
             "person) may lie on both sides and flatter the figures; a split by group shows it."
+        )
+    if record.get("late"):
+        said.append(
+            f"Preparing the cells alone took {record['late']:.0f} s longer than the time limit: less was tried."
         )
     if record.get("stopped") in ("time limit", "interrupted"):
         said.append(f"Training ended early ({record['stopped']}); more epochs may do better.")

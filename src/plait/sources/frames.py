@@ -33,10 +33,15 @@ def plain_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def text_names(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The frame with text for column names. Raises TableError when two columns then have one name."""
+    """The frame with text for column names. Raises TableError when two columns then have one name, or a name cannot be
+    written."""
     import pandas as pd
 
     names = [str(column) for column in frame.columns]
+    if half := next((n for n in names if n != n.encode("utf-8", "replace").decode("utf-8")), None):
+        raise TableError(
+            f"{name} has a column named {half!r}, which holds half a character (a lone surrogate). Rename it."
+        )
     twice = sorted(column for column, times in Counter(names).items() if times > 1)
     if twice:
         raise TableError(f"{name} has more than one column named {', '.join(map(repr, twice))}. Rename one of them.")

