@@ -1,7 +1,8 @@
-"""What many tests share: a cache of their own, tiny real media, small tables, and one list of cells a modality."""
+"""What many tests share: a machine without weights, a cache of their own, tiny real media, a list of cells a modality."""
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import struct
@@ -13,12 +14,45 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plait.weights.catalogue import CATALOGUE
+from tests import online
+
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 @pytest.fixture(scope="session")
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("caches")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bare(caches: Path) -> Iterator[None]:
+    """No test sees the weights that this machine happens to have: in folders, in the cache of the hub, in packages."""
+    carriers = {path.split("/")[0] for entry in CATALOGUE.values() for p in entry.packages for path in p.files}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PLAIT_WEIGHTS", "HF_HUB_CACHE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HF_HOME", str(caches / "hub"))
+        patch.setenv("PLAIT_CACHE", str(caches / "shared"))
+        for name in filter(importlib.util.find_spec, carriers):  # an empty package of this name comes first
+            (caches / "hidden" / name).mkdir(parents=True)
+            (caches / "hidden" / name / "__init__.py").touch()
+        if (caches / "hidden").exists():
+            patch.syspath_prepend(caches / "hidden")
+            patch.setenv("PYTHONPATH", str(caches / "hidden"), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """real("whisper-base") -> the folder of real weights, which plait finds from then on. Skips where they cannot be had."""
+
+    def put(name: str, **options: bool) -> Path:
+        folder = online.weights(name, **options)
+        monkeypatch.setenv("PLAIT_WEIGHTS", str(online.FOLDER))
+        return folder
+
+    return put
 
 
 @pytest.fixture(autouse=True)

@@ -18,11 +18,13 @@ import pytest
 from scipy import stats
 
 import plait
-from plait import work
+from plait import comparison, work
+from plait.cli import main
 from plait.comparing import trial
 from plait.comparing.advice import column_advice, gap_text
 from plait.comparing.figures import clear, over_splits, student
 from plait.comparing.page import comparison_page
+from plait.comparing.picture import AXIS, _points
 from plait.comparing.rungs import CLASSIC, ladder
 from plait.encoders import DEFAULTS, ENCODERS
 from plait.encoders.text_pretrained import TextPretrained
@@ -195,22 +197,27 @@ def test_every_rung_is_judged_on_the_same_rows(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_best_of_a_kind_is_chosen_without_the_rows_that_are_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned, chosen_by = [], []
+    learned, specs_of, chosen_by, by_loop = [], [], [], []
     learn, choose = trial.made, trial._choice
 
     def learn_spy(bench: Any, spec: Any, specs: Any, data: Any, parts: np.ndarray, place: int) -> Any:
         learned.append(parts)
+        specs_of.append(specs)
         return learn(bench, spec, specs, data, parts, place)
 
     def choose_spy(bench: Any, model: Any, data: Any, rows: np.ndarray, place: int) -> Any:
-        assert not (learned[-1][rows] >= 0).any() and (bench.parts[place][rows] == 1).all()
+        assert (bench.parts[place][rows] == 1).all() and (learned[-1][rows] != 0).all()
+        by_loop.append("learner" not in specs_of[-1])
+        assert (
+            by_loop[-1] or not (learned[-1][rows] >= 0).any()
+        )  # a learner learns of these rows too, where it sees them
         chosen_by.append(len(rows))
         return choose(bench, model, data, rows, place)
 
     monkeypatch.setattr(trial, "made", learn_spy)
     monkeypatch.setattr(trial, "_choice", choose_spy)
     ladder_of(planted(60), inputs=["note"], split="part")
-    assert chosen_by == [6, 6, 6]  # the three with nothing to train
+    assert chosen_by == [6] * len(RUNGS) and by_loop == [True, False, False, False, True]
 
 
 def test_a_number_is_better_where_its_error_is_smaller() -> None:
@@ -294,6 +301,23 @@ def test_no_name_is_markup() -> None:
     assert f"{EVIL}[bold] (text)" in str(made)
 
 
+def test_a_rung_is_drawn_where_a_new_row_is_answered_in_its_time(found: dict[str, Any]) -> None:
+    """A network that is run for each answer is not cheaper than the same one whose states are kept."""
+    facts = {**json.loads(json.dumps(found)), "together": None}
+    facts["columns"].pop()
+    points = {p["name"]: p["x"] for p in _points(facts)}
+    for name in RUNGS:
+        one = rung(found, "note", name)
+        whole = one["prepare"]["seconds_a_row"] + 1 / one["rows_per_second"]["prepared"]
+        assert points[name] == pytest.approx(whole, rel=1e-3)
+    page = comparison_page(found)
+    assert page.count(AXIS) >= 2 and "To the left is cheaper" in page
+    for one in facts["columns"][0]["rungs"]:  # preparing costs the same, the network half a second
+        one["prepare"]["seconds_a_row"], one["rows_per_second"]["raw"] = 0.001, 2.0 if one["name"] == TUNED else 999.0
+    points = {p["name"]: p["x"] for p in _points(facts)}
+    assert points[TUNED] == 0.5 > 100 * points[WEIGHTS]
+
+
 @pytest.mark.slow
 def test_the_command_prints_one_object_and_writes_the_page(tmp_path: Path) -> None:
     planted(60).to_csv(tmp_path / "table.csv", index=False)
@@ -306,12 +330,13 @@ def test_the_command_prints_one_object_and_writes_the_page(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_page_of_the_documentation_runs(tmp_path: Path) -> None:
+def test_the_page_of_the_documentation_runs(tmp_path: Path, weights: Path) -> None:
     text = (Path(__file__).parents[1] / "docs/encoders-ladder.md").read_text("utf-8")
+    text = text.replace("path/to/folder", str(weights / WEIGHTS))
     code = re.findall(r"```python\n(.*?)```", text, re.S)
-    code = [c.replace("encoders=True)", f"encoders=True, learner={LEARNER!r}, epochs=1)") for c in code]
+    code = [c.replace("encoders=True, ", f"encoders=True, learner={LEARNER!r}, epochs=1, ") for c in code]
     commands = re.findall(r"^    plait (compare .*)$", text, re.M)
-    assert len(code) == 1 and len(commands) == 2
+    assert len(code) == 1 and len(commands) == 3
     planted(60)[["note", "kind"]].to_csv(tmp_path / "table.csv", index=False)
     done = subprocess.run(
         [sys.executable, "-c", code[0]], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
@@ -328,6 +353,10 @@ def test_what_cannot_be_compared_is_said() -> None:
         ("seeds is 0", {"targets": "kind", "encoders": True, "seeds": 0}),
         ("Did you mean 'note'", {"targets": "kind", "encoders": True, "columns": "nota"}),
         ("Did you mean 'logistic'", {"targets": "kind", "encoders": True, "learner": "logistik"}),
+        ("no use for fusions and jobs", {"targets": "kind", "encoders": True, "fusions": ["gated"], "jobs": 2}),
+        ("no use for keep", {"targets": "kind", "encoders": True, "keep": "kept"}),
+        ("no use for rungs", {"targets": "kind", "rungs": {"note": "tfidf"}}),
+        ("no use for jobs", {"targets": ["kind", "value"], "jobs": 2}),
     ]:
         with pytest.raises((PlaitError, UnknownNameError), match=re.escape(error)):
             plait.compare(frame, quiet=True, **options)
@@ -363,6 +392,105 @@ def test_a_network_is_trained_on_for_ten_epochs_where_nobody_says(monkeypatch: p
     seen.clear()
     ladder_of(planted(60), inputs=["note"], epochs=None, training={"batch_size": 10})
     assert (True, 2) in seen  # 4 steps of 10 rows, of 30
+
+
+def test_rungs_of_ones_own_stand_beside_the_others(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: dict[str, Any]
+) -> None:
+    """Other weights by folder and by hub name, other options, what is not here: each by its kind, judged as plait.fit does."""
+    other = tiny.roberta(tmp_path / "other")
+    mixed = {"name": "pretrained", "weights": WEIGHTS, "layer": "mix"}
+    own = [str(other), mixed, {"name": "tfidf", "width": 3}, "text_recurrent", "intfloat/e5-small-v2", "tfidf"]
+    facts = ladder_of(planted(), inputs=["note"], rungs={"note": own})
+    rungs = {r["name"]: r for r in facts["columns"][0]["rungs"]}
+    titles = ["text_recurrent", "text_tfidf, width=3", str(other), "intfloat/e5-small-v2"]
+    titles.append(f"{WEIGHTS}, layer=mix")
+    assert [r["name"] for r in facts["columns"][0]["rungs"]] == [  # TF-IDF as it is once, not twice
+        *(SCRATCH, titles[0], "text_tfidf", "text_word2vec", titles[1]),
+        *(WEIGHTS, titles[2], titles[3], TUNED, titles[4]),
+    ]
+    assert [r["kind"] for r in rungs.values()] == [
+        *["scratch"] * 2,
+        *["classic"] * 3,
+        *["pretrained"] * 3,
+        *["tuned"] * 2,
+    ]
+    assert [n for n, r in rungs.items() if r["error"]] == ["intfloat/e5-small-v2"]
+    assert "plait weights get intfloat/e5-small-v2" in rungs["intfloat/e5-small-v2"]["error"]
+    for name in RUNGS[:4]:  # the others' figures stay as they were
+        assert rungs[name]["value"] == rung(found, "note", name)["value"]
+    for name, encoder, learner in [
+        (titles[2], str(other), LEARNER),
+        (titles[1], own[2], LEARNER),
+        (titles[4], mixed, None),
+    ]:
+        settings: dict[str, Any] = {"inputs": ["note"], "split": SPLIT, "epochs": 1, "quiet": True, "learner": learner}
+        model = plait.fit(planted(), "kind", encoders={"note": encoder}, **settings)
+        assert rungs[name]["value"] == model.figures["kind"]["accuracy"]
+    page = comparison_page(facts)
+    assert all(name in page for name in titles)
+
+
+def test_a_rung_of_ones_own_can_be_the_best_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chosen on validation rows among all of its kind, those that the loop trains too, and then taken for all columns."""
+    own = {"name": "text_tfidf", "width": 3}
+
+    def choose(bench: Any, model: Any, data: Any, rows: np.ndarray, place: int) -> Any:
+        part = data.encoders["note"]
+        return (float(getattr(part, "width", 0) == 3 or "Recurrent" in type(part).__name__), 0.0)
+
+    monkeypatch.setattr(trial, "_choice", choose)
+    facts = ladder_of(planted(60), columns=["note", "junk"], rungs={"note": [own, "recurrent"]})
+    best = facts["columns"][0]["best"]
+    assert best["classic"] == "text_tfidf, width=3" and best["scratch"] == "text_recurrent"
+    assert facts["together"]["rungs"][0]["encoders"]["note"] == own
+
+
+def test_the_command_hands_on_what_it_is_given_or_refuses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planted(30).to_csv(tmp_path / "table.csv", index=False)
+    seen: dict[str, Any] = {}
+
+    def spy(table: Any, targets: Any, **options: Any) -> Any:
+        seen.update(options)
+        raise PlaitError("that was it")
+
+    def said(*options: str, target: str = "kind", real: bool = False) -> str:
+        monkeypatch.setattr(comparison, "compare", compare if real else spy)
+        monkeypatch.setattr(
+            sys, "argv", ["plait", "compare", str(tmp_path / "table.csv"), "--target", target, *options]
+        )
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        assert stopped.value.code == 2
+        return capsys.readouterr().err
+
+    compare = comparison.compare
+    given = ["--encoder", "note=a/b", "--encoder", "note=tfidf:width=3", "--encoder", "junk=gru"]
+    said("--encoders", *given)
+    assert seen["encoders"] is True and seen["fusions"] == "all"
+    assert seen["rungs"] == {"note": [{"name": "a/b"}, {"name": "tfidf", "width": 3}], "junk": [{"name": "gru"}]}
+    said(*given[2:])
+    assert seen["rungs"] is None
+    assert seen["encoders"] == {"*": "auto", "note": {"name": "tfidf", "width": 3}, "junk": {"name": "gru"}}
+    assert "'note' is given a/b and tfidf" in said(*given)
+    two = ["--fusion", "gated", "--fusion", "concat"]
+    assert "one fusion; found gated, concat" in said("--target", "value", *two)
+    assert "no use for fusions and jobs" in said("--encoders", *two, "--jobs", "2", real=True)
+    assert "no use for keep" in said("--encoders", "--keep", str(tmp_path / "kept"), real=True)
+
+
+def test_a_mistaken_rung_is_said_before_any_work() -> None:
+    for error, rungs in [
+        ("Did you mean 'note'", {"nota": "tfidf"}),
+        ("Did you mean 'text_tfidf'", {"note": "text_tfid"}),
+        ("Did you mean 'width'", {"note": [{"name": "tfidf", "widht": 3}]}),
+        ("reads image", {"note": "image_hog"}),
+        ("expected {column: encoder}", ["note"]),
+    ]:
+        with pytest.raises(PlaitError, match=re.escape(error)):
+            ladder_of(planted(30), rungs=rungs)
 
 
 def test_lists_climb_the_ladder_of_what_is_in_them() -> None:

@@ -82,6 +82,35 @@ def test_the_examples_of_a_page_run_and_print_what_it_shows(page: str, tmp_path:
     assert page != "few-examples.md" or (tmp_path / "shots.html").stat().st_size > 10_000
 
 
+def test_the_page_of_own_encoders_tells_every_option_of_pretrained_ones() -> None:
+    import inspect
+
+    from plait.encoders import ENCODERS
+
+    text = (ROOT / "docs/own-encoders.md").read_text("utf-8")
+    told = {
+        name: (of, default) for name, of, default in re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \|", text, re.M)
+    }
+    kinds = ("text", "image", "audio", "video")
+    found: dict[str, dict[str, object]] = {}
+    for kind in kinds:
+        part = ENCODERS.load(f"{kind}_pretrained")
+        for function in (part.__init__, part.learn):
+            for p in inspect.signature(function).parameters.values():
+                if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in ("sha256", "config", "processing"):
+                    found.setdefault(p.name, {})[kind] = p.default
+    assert told.keys() == found.keys()
+    for name, by_kind in found.items():
+        of, default = told[name]
+        assert of == ("all" if len(by_kind) == len(kinds) else ", ".join(by_kind)), name
+        values = set(by_kind.values())
+        if len(values) > 1:
+            assert all(f"{value} (" in default for value in values), name
+        elif values != {None}:
+            value = values.pop()
+            assert default == (f"{value:g}" if isinstance(value, float) else str(value).lower()), name
+
+
 def test_the_page_of_few_examples_tells_every_option_of_prototypes() -> None:
     import inspect
 

@@ -22,11 +22,9 @@ from tests import toy
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A model, and the folder of its table."""
     folder = tmp_path_factory.mktemp("toy")
-    os.environ["PLAIT_CACHE"] = str(folder / "cache")
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAIT_CACHE", str(folder / "cache"))
         return toy.fit(toy.make(folder, 90), epochs=12, training={"batch_size": 8, "learning_rate": 3e-3}), folder
-    finally:
-        del os.environ["PLAIT_CACHE"]
 
 
 def test_prediction_i_is_row_i_with_a_tenth_of_the_cells_broken(fitted: tuple[Any, Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -153,14 +154,39 @@ def test_a_table_is_a_mapping() -> None:
         ("a:path=b=c, width = 3", {"name": "a", "path": "b=c", "width": 3}),
         ('a:names=["x","y"],width=3', {"name": "a", "names": ["x", "y"], "width": 3}),
         ('a:o={"k":[1,2]},t="p,q"', {"name": "a", "o": {"k": [1, 2]}, "t": "p,q"}),
-        ("a:edges=[1,2", {"name": "a", "edges": "[1,2"}),
+        (
+            'a:t="p,,q",u={"k": [1, "x,y"]} , v=[ 1, 2 ]',
+            {"name": "a", "t": "p,,q", "u": {"k": [1, "x,y"]}, "v": [1, 2]},
+        ),
+        ("a:t={} Category:,pool=last", {"name": "a", "t": "{} Category:", "pool": "last"}),
+        ("a:t={},pool=last", {"name": "a", "t": "{}", "pool": "last"}),
+        ("a:t={x,pool=last", {"name": "a", "t": "{x", "pool": "last"}),
+        ('a:t="{} is,pool=last', {"name": "a", "t": '"{} is', "pool": "last"}),
+        ('a:t="It": {},pool=last', {"name": "a", "t": '"It": {}', "pool": "last"}),
+        ('a:t="query, {}",pool=last', {"name": "a", "t": "query, {}", "pool": "last"}),
+        ("a:t=[INST] {},pool=last", {"name": "a", "t": "[INST] {}", "pool": "last"}),
+        ("a:parts=[p,q],join=tokens", {"name": "a", "parts": "[p,q]", "join": "tokens"}),
+        ("a:day=2020-01-01,id=007", {"name": "a", "day": "2020-01-01", "id": "007"}),
     ],
 )
 def test_the_form_of_the_command_line(text: str, spec: dict[str, Any]) -> None:
     assert parse(text) == spec
 
 
-@pytest.mark.parametrize("text", ["a:x", "a:x=1,y", "a:=3", "a:name=b"])
+@pytest.mark.parametrize("text", ["a:x", "a:x=1,y", "a:=3", "a:name=b", "a:edges=[1,2", "a:x, y=2"])
 def test_a_part_that_is_no_option_is_refused(text: str) -> None:
     with pytest.raises(PlaitError, match="NAME:option=value"):
         parse(text)
+
+
+@pytest.mark.parametrize("given", ["query, {}", "{}, in a word:", "[INST], {}", "the end, of {}, 番茄"])
+def test_a_text_with_a_comma_is_refused_with_the_way_to_write_it(given: str) -> None:
+    with pytest.raises(PlaitError, match="is not option=value") as caught:
+        parse(f"a:size=2,prompt={given}")
+    way = re.search(r"as JSON: (.*)\.$", str(caught.value))
+    assert way is not None and parse(f"a:size=2,{way[1]},pool=last") == {
+        "name": "a",
+        "size": 2,
+        "prompt": given,
+        "pool": "last",
+    }

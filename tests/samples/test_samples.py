@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tests.online import online
 
 from plait.errors import FetchError, OutputError
 from plait.modalities import modality
@@ -339,9 +340,8 @@ def test_the_words_of_prompts_leave_out_what_is_no_speech() -> None:
 
 @pytest.mark.slow
 def test_the_real_prompts_are_sound_and_have_their_words(tmp_path: Path) -> None:
-    if shutil.which("apt-get") is None:
-        pytest.skip("apt-get is not on this machine: the prompts come as Debian packages")
-    rows = read(prompts.build(tmp_path / "prompts", log=silent))
+    with online():
+        rows = read(prompts.build(tmp_path / "prompts", log=silent))
     assert len(rows) == 568 and sum(bool(r["text"]) for r in rows) == 553
     assert {r["kind"] for r in rows if not r["text"]} == {"prompt", "silence"}
     heard = {r["id"]: modality("audio").read((tmp_path / "prompts" / r["sound"]).read_bytes()) for r in rows}
@@ -352,9 +352,8 @@ def test_the_real_prompts_are_sound_and_have_their_words(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def real_stamps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("apt-get") is None:
-        pytest.skip("apt-get is not on this machine: the stamps come as a Debian package")
-    return stamps.build(tmp_path_factory.mktemp("real") / "stamps", log=silent)
+    with online():
+        return stamps.build(tmp_path_factory.mktemp("real") / "stamps", log=silent)
 
 
 @pytest.mark.slow
@@ -391,7 +390,8 @@ def test_the_real_media_are_those_in_the_table_with_sizes_as_pillow_sees_them(re
 
 @pytest.mark.slow
 def test_the_real_countries(tmp_path: Path) -> None:
-    table = countries.build(tmp_path / "countries", log=silent)
+    with online():
+        table = countries.build(tmp_path / "countries", log=silent)
     rows = read(table)
     assert len(rows) == len({row["id"] for row in rows}) == 249
     regions = pd.Series([row["region"] for row in rows]).value_counts().to_dict()

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Optional
 import typer
 
 from plait.cli.given import (
-    ENCODER,
     EPOCHS,
     GROUP,
     INPUT,
@@ -22,6 +21,7 @@ from plait.cli.given import (
     TIME,
     by_column,
     columns_of,
+    several,
     specs_flat,
 )
 from plait.cli.output import show
@@ -37,7 +37,10 @@ def compare(
         list[str], typer.Option(help="A fusion or learner, NAME:option=value,…; every one when none is given.")
     ] = [],
     encoders: Annotated[bool, typer.Option("--encoders", help="Compare the encoders of each column instead.")] = False,
-    encoder: ENCODER = [],
+    encoder: Annotated[
+        list[str],
+        typer.Option(help="COLUMN=NAME:option=value,… to take; with --encoders to try besides, as often as you like."),
+    ] = [],
     input: INPUT = [],
     columns: Annotated[list[str], typer.Option(help="An input to try; all of them when none is given.")] = [],
     learner: Annotated[str, typer.Option(help="NAME:option=value,… that judges frozen encoders.")] = "logistic",
@@ -62,15 +65,19 @@ def compare(
 ) -> None:
     """Try every fusion, every learner and each input alone on the same rows: what each is worth, and what it costs."""
     from plait.comparison import compare as run
+    from plait.errors import PlaitError
     from plait.spec import parse
 
     targets = columns_of(target) or {}
+    if len(targets) > 1 and len(fusion) > 1:
+        raise PlaitError(f"Several targets are compared with one fusion; found {', '.join(fusion)}. Give one --fusion.")
     fusions: Any = [parse(item) for item in fusion] or "all"
     found = run(
         table,
         list(targets),
         fusions=fusions[0] if len(targets) > 1 and fusion else fusions,
         encoders=True if encoders else by_column(encoder, "auto"),
+        rungs=several(encoder) if encoders and encoder else None,
         inputs=columns_of(input),
         modalities={k: v for k, v in targets.items() if v},
         columns=columns or None,

@@ -36,14 +36,30 @@ MAX_BAD = Annotated[float, typer.Option(help="Largest share of a column's cells 
 PAGE = Annotated[Optional[Path], typer.Option(help="The page to write; it is replaced if it is there.")]
 
 
-def specs(given: list[str]) -> dict[str, Any]:
+def several(given: list[str]) -> dict[str, list[Any]]:
+    """Column -> all that is given for it, in order."""
     from plait.errors import PlaitError
     from plait.spec import parse
 
+    found: dict[str, list[Any]] = {}
     for item in given:
         if "=" not in item.partition(":")[0]:
             raise PlaitError(f"{item!r}: expected COLUMN=NAME or COLUMN=NAME:option=value,option=value.")
-    return {item.partition("=")[0]: parse(item.partition("=")[2]) for item in given}
+        column, _, part = item.partition("=")
+        found.setdefault(column, []).append(parse(part))
+    return found
+
+
+def specs(given: list[str]) -> dict[str, Any]:
+    """Column -> the one that is given for it."""
+    from plait.errors import PlaitError
+
+    found = several(given)
+    for column, each in found.items():
+        if len(each) > 1:
+            names = " and ".join(str(part["name"]) for part in each)
+            raise PlaitError(f"{column!r} is given {names}. Expected one; encoders side by side are COLUMN=ONE+OTHER.")
+    return {column: each[0] for column, each in found.items()}
 
 
 def by_column(each: list[str], rest: str | None) -> Any:

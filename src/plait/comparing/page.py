@@ -6,7 +6,7 @@ from typing import Any
 
 from plait import __version__
 from plait.comparing.figures import clear
-from plait.comparing.picture import MARKERS, ladder_picture
+from plait.comparing.picture import AXIS, MARKERS, ladder_picture
 from plait.comparing.rungs import TRAINED
 from plait.comparing.text import cells_of, notes
 from plait.report import words
@@ -103,7 +103,7 @@ def _picture(facts: Facts) -> Html:
     note = (
         f"{words.metric_name(facts['metric'])}: {words.metric_meaning(facts['metric'])}. Bars are 95 % intervals. "
         + ("Lower is better." if words.lower_is_better(facts["metric"]) else "Higher is better.")
-        + " To the left is cheaper."
+        + f" To the left is cheaper: the time {AXIS}, with every network that is run for it."
     )
     caption = tag("figcaption", "Each point is an encoder", tag("small", note))
     return tag(

@@ -1,4 +1,4 @@
-"""The ladder as one picture: what a rung is worth over what it takes to prepare a row."""
+"""The ladder as one picture: what a rung is worth over what it takes to answer a new row."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = {"scratch": "o", "classic": "s", "pretrained": "D", "tuned": "^"}
+AXIS = "to answer a new row, from its files"  # preparing it, and the networks that are run for each answer
 SIZE = (9.6, 5.2)  # inches
 LETTER, LINE = 0.62, 1.25  # of the size of the type: how wide a letter is, how high a line
 LABEL = 8.5  # points
 ROOM = ((9, 0, "left"), (-9, 0, "right"), (9, 11, "left"), (9, -11, "left"), (-9, 11, "right"), (-9, -11, "right"))
-LEAST = 1e-7  # seconds, of a row that takes none
 
 
 def ladder_picture(facts: dict[str, Any], key: str = "ladder") -> Html:
@@ -42,11 +42,11 @@ def ladder_picture(facts: dict[str, Any], key: str = "ladder") -> Html:
         axes.set_xlim(min(seconds) / 2.5, max(seconds) * 6)
         _ticks(axes)
         unit = ", %" if metric in words.SHARES else ""
-        axes.set(xlabel="to prepare a row, from an empty cache", ylabel=f"{words.metric_name(metric)}{unit}")
+        axes.set(xlabel=AXIS, ylabel=f"{words.metric_name(metric)}{unit}")
         figure.draw_without_rendering()
         _labels(axes, points, scale)
 
-    return draw(paint, key, f"{words.metric_name(metric)} over the time to prepare a row", SIZE)
+    return draw(paint, key, f"{words.metric_name(metric)} over the time to answer a new row", SIZE)
 
 
 def _points(facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def _points(facts: dict[str, Any]) -> list[dict[str, Any]]:
     if facts["together"]:
         groups.append((INK, facts["together"]["rungs"]))
     return [
-        {**r, "colour": colour, "x": max(r["prepare"]["seconds_a_row"], LEAST)}
+        {**r, "colour": colour, "x": 1 / r["rows_per_second"]["raw"]}
         for colour, rungs in groups
         for r in rungs
         if not r["error"] and r["value"] is not None

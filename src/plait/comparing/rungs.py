@@ -1,5 +1,5 @@
-"""Which rungs a column's ladder has: from scratch, every classic encoder, every set of weights that is on this machine, those
-that go well together side by side, and the best of them trained on."""
+"""Which rungs a column's ladder has by itself: from scratch, every classic encoder, every set of weights of the catalogue that
+is on this machine, those that go well together side by side, and the best of them trained on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from plait.spec import Spec
 from plait.weights.catalogue import BEST, CATALOGUE
 from plait.weights.find import find
 
-KINDS = ("scratch", "classic", "pretrained", "tuned")
-LEARNED, TUNED = TRAINED = (
-    "scratch",
-    "tuned",
-)  # that the loop trains; others stay as they are, and a learner judges them
+LEARNED, CLASS, FROZEN, TUNED = KINDS = ("scratch", "classic", "pretrained", "tuned")
+TRAINED = (LEARNED, TUNED)  # that the loop trains; others stay as they are, and a learner judges them
 CLASSIC = {
     "text": ("text_tfidf", "text_word2vec"),
     "image": ("image_colour", "image_hog", "image_sift"),
@@ -34,12 +31,13 @@ class Rung:
     name: str
     kind: str  # one of KINDS
     encoders: dict[str, Spec]  # column -> encoder
+    through: bool = False  # training goes through a pretrained network, which takes minutes
     error: str | None = None  # why it could not be tried
 
 
 @dataclass
 class Ladder:
-    """The rungs of one column, from the plainest up, and the weights that are not on this machine."""
+    """The rungs of one column, from the plainest up, and the weights of the catalogue that are not on this machine."""
 
     column: str
     modality: str
@@ -48,22 +46,22 @@ class Ladder:
 
 
 def ladder(column: str, modality: str) -> Ladder:
-    """The ladder of a column."""
+    """The ladder that a column has by itself."""
     inner = SETS.get(modality, modality)
     found = Ladder(column, modality)
 
     def add(name: str, kind: str, part: Spec) -> None:
         whole = {"name": DEFAULTS[modality], "encoder": part} if modality in SETS else part
-        found.rungs.append(Rung(name, kind, {column: whole}))
+        found.rungs.append(Rung(name, kind, {column: whole}, through=kind == TUNED))
 
     add(f"{DEFAULTS[inner]}, from scratch", LEARNED, DEFAULTS[inner])
     for name in CLASSIC.get(inner, ()):
-        add(name, "classic", name)
+        add(name, CLASS, name)
     for name, entry in CATALOGUE.items():
         if not entry.encoder or entry.modality != WEIGHTS.get(inner):
             continue
         if find(name):
-            add(name, "pretrained", {"name": f"{inner}_pretrained", "weights": name})
+            add(name, FROZEN, {"name": f"{inner}_pretrained", "weights": name})
         else:
             found.absent.append(
                 {
@@ -75,7 +73,7 @@ def ladder(column: str, modality: str) -> Ladder:
             )
     both = side_by_side(inner)
     if both is not None:
-        add(" + ".join(part["weights"] for part in both["parts"]), "pretrained", both)
+        add(" + ".join(part["weights"] for part in both["parts"]), FROZEN, both)
     best = next((name for name in BEST.get(WEIGHTS.get(inner, ""), ()) if find(name)), None)
     if best is not None:  # the one alone: training through a network costs minutes
         add(f"{best}, LoRA", TUNED, {"name": f"{inner}_pretrained", "weights": best, "tune": "lora"})

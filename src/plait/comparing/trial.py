@@ -13,7 +13,7 @@ import torch
 
 from plait import metrics
 from plait.comparing.bench import QUIET, Bench, Ready
-from plait.comparing.rungs import TRAINED, TUNED, Rung
+from plait.comparing.rungs import TRAINED, Rung
 from plait.evaluation import FEWEST
 from plait.facts import outsource
 from plait.inference import answers
@@ -39,7 +39,7 @@ class Trial:
     draws: np.ndarray  # (R,) the main metric over resamples of the rows; none where these are few
     choice: (
         tuple[float, float] | None
-    )  # main metric and loss on the validation rows, learned without them; more is better
+    )  # main metric and loss on the validation rows, which it did not learn from; more is better
     ready: dict[str, Ready]
     learn_seconds: float  # what the encoders learn of the training rows, and the training
     predict_seconds: float  # for a row, from prepared cells
@@ -55,7 +55,7 @@ def run(bench: Bench, rung: Rung, place: int, *, choose: bool) -> Trial:
     """The trial of a rung on the split of a seed. `choose`: it is judged on the validation rows too. Raises whatever a
     rung may break of."""
     learner = None if rung.kind in TRAINED else bench.learner
-    if rung.kind == TUNED and bench.options.epochs is None:
+    if rung.through and bench.options.epochs is None:
         bench = copy(bench)
         count = int((bench.parts[place] == 0).sum())
         bench.options = replace(bench.options, epochs=tuned_epochs(count, bench.options.batch_size))
@@ -73,10 +73,12 @@ def run(bench: Bench, rung: Rung, place: int, *, choose: bool) -> Trial:
     seconds = (time.perf_counter() - began) / max(len(rows), 1)
     choice = None
     valid = bench.known(place, 1)
-    if choose and learner is not None and part == 2 and len(valid):
-        without = np.where(bench.parts[place] == 1, -1, bench.parts[place])
-        again = made(bench, bench.spec(ready, specs, place), specs, data, without, place)
-        choice = _choice(bench, again, data, valid, place)
+    if choose and part == 2 and len(valid):
+        judged = model
+        if learner is not None:  # it learned of the validation rows too; the loop has only stopped by them
+            without = np.where(bench.parts[place] == 1, -1, bench.parts[place])
+            judged = made(bench, bench.spec(ready, specs, place), specs, data, without, place)
+        choice = _choice(bench, judged, data, valid, place)
     facts = sum(r.fact_seconds for r in ready.values())
     return Trial(found, draws, choice, ready, facts + learned, seconds, model_bytes(model, spec))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from plait.encoders.base import Encoder
+from plait.errors import PlaitError
 from plait.nn import precision as precisions
 from plait.nn import pretrained, tuned
 from plait.nn.processing import Texts
@@ -72,6 +73,10 @@ class TextPretrained(Encoder):
         prompt: str | None = None,
         pool: str | None = None,
     ) -> dict[str, Any]:
+        if prompt is not None and not isinstance(prompt, str):
+            raise PlaitError(
+                f"prompt is {prompt!r}; expected a text with one {{}}, where the cell goes, or an empty one."
+            )
         facts = pretrained.facts(weights, "text", tune=tuned.check(tune), prompt=prompt, pool=pool)
         return precisions.told(facts, "text", precision, tune)
 
