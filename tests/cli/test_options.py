@@ -51,7 +51,7 @@ def test_the_modality_of_a_column_leaves_the_inputs_as_they_are(tmp_path: Path) 
     assert plait.load(out).schema == made.schema and list(made.inputs) == ["note", "size", "place", "day"]
 
 
-@pytest.mark.parametrize("command", ["fit", "inspect", "shots"])
+@pytest.mark.parametrize("command", ["fit", "inspect", "shots", "compare"])
 @pytest.mark.parametrize(
     ("given", "words"),
     [("place", "expected COLUMN=MODALITY"), ("plce=text", "Did you mean 'place'"), ("place=txt", "Unknown modality")],
@@ -62,16 +62,21 @@ def test_a_modality_that_cannot_be_is_refused(tmp_path: Path, command: str, give
         said(command, tmp_path / "t.csv", "--target", "kind", "--modality", given)
 
 
-def test_shots_takes_the_modality_of_a_column_and_the_base(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "place"), [("shots", "plait.fewshot.shots"), ("compare", "plait.comparison.compare")]
+)
+def test_what_runs_many_fits_takes_the_modality_of_a_column_and_the_base(
+    command: str, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked: dict[str, Any] = {}
 
-    def shots(table: Any, targets: Any, **options: Any) -> Any:
+    def run(table: Any, targets: Any, **options: Any) -> Any:
         asked.update(options, targets=targets)
         raise PlaitError("asked")
 
-    monkeypatch.setattr("plait.fewshot.shots", shots)
+    monkeypatch.setattr(place, run)
     with pytest.raises(PlaitError, match="asked"):
-        said("shots", "t.csv", "--target", "y=category", "--modality", "place=text:", "--base", tmp_path)
+        said(command, "t.csv", "--target", "y=category", "--modality", "place=text:", "--base", tmp_path)
     assert asked["targets"] == ["y"] and asked["modalities"] == {"place": "text", "y": "category"}
     assert asked["inputs"] is None and asked["base"] == tmp_path
 

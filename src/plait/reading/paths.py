@@ -104,7 +104,7 @@ def _nowhere(given: str, folder: Path) -> str:
     if os.path.isabs(given):
         return "no such file"
     if os.path.isfile(given):
-        return f"no such file in {folder}, but in the working directory: did you mean base='.'?"
+        return f"no such file in {folder}, but in the working directory: did you mean base='.' (--base .)?"
     return f"no such file (relative paths are taken from {folder})"
 
 
