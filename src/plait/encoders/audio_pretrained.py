@@ -27,6 +27,7 @@ class AudioPretrained(Encoder):
 
     modality: ClassVar[str] = "audio"
     stored: ClassVar[bool] = True
+    chunk: ClassVar[int] = 4
 
     def __init__(
         self,

@@ -15,7 +15,7 @@ class Encoder(nn.Module, ABC):
     """A subclass reads one modality. Its constructor takes keyword-only JSON values, `width` among them."""
 
     modality: ClassVar[str]
-    chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once, where that is more than usual
+    chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once; 0: as usual
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
     known: Collection[str] | None = None  # the names it tells apart, where cells are names or sets of them; None: any
     pieces: Callable[[Any], int] | None = None  # how many pieces a cell is read in, where there are limits to one

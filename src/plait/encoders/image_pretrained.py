@@ -28,6 +28,7 @@ class ImagePretrained(Encoder):
 
     modality: ClassVar[str] = "image"
     stored: ClassVar[bool] = True
+    chunk: ClassVar[int] = 8
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class TextPretrained(Encoder):
 
     modality: ClassVar[str] = "text"
     stored: ClassVar[bool] = True
-    chunk: ClassVar[int] = 256
+    chunk: ClassVar[int] = 512
 
     def __init__(
         self,

@@ -336,7 +336,7 @@ class Pretrained(Reader):
         self.nets, self.in_bf16 = (self.net,), self.about.get("plait_precision") == "bf16"
         self.preparation = {
             "kind": "frozen",
-            "version": 2,
+            "version": 3,
             "sha256": sha256,
             "modality": modality,
             "layer": "mix" if every else layer,

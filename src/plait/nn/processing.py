@@ -18,7 +18,7 @@ from plait.types import Clip, Wave
 TEXTS, LEAST_TEXTS = 64, 8  # windows of text that go through a network at once: as many as have
 TOKENS = 4096  # tokens together, at most TEXTS and at least LEAST_TEXTS
 SPARE = 8  # tokens more that a piece of text may have than it had within the whole
-STEP = 4  # their lengths are rounded up to multiples of this
+STEP = 2  # their lengths are rounded up to multiples of this
 FILLED = 32  # tokens in a batch below which matrix products round otherwise: smaller batches are filled up
 PICTURES = 4  # at once: more do not fit in a core's cache
 OBLONG = 32  # times as long as wide: of longer pictures the middle is taken
