@@ -27,6 +27,19 @@ def numbered(count: int, height: int = 48, width: int = 64, first: int = 0) -> l
     return frames
 
 
+def woven(moments: np.ndarray) -> list[np.ndarray]:
+    """Interlaced frames: the upper field (lines 0, 2, …) of each is of one moment, the lower one of the next."""
+    frames = moments[::2].copy()
+    frames[:, 1::2] = moments[1::2, 1::2]
+    return list(frames)
+
+
+def combed(frames: np.ndarray) -> float:
+    """How much lines differ from the mean of those above and below them."""
+    lines = frames.astype(float).mean(-1)
+    return float(np.abs(lines[:, 1:-1] - (lines[:, :-2] + lines[:, 2:]) / 2).mean())
+
+
 def number_of(frame: np.ndarray) -> int:
     """The number a frame carries, whatever its size, if it is upright."""
     height, width, _ = frame.shape

@@ -22,6 +22,7 @@ LAYERS: dict[str, float] = {  # "folder.*" is the folder and whatever of it has 
     "files": 1.5,
     "tensors": 1.6,
     "reading": 1.1,
+    "reading.mapped": 1.15,
     "reading.magic": 1.2,
     "reading.paths": 1.2,
     "reading.mp3": 1.2,

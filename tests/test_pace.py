@@ -18,8 +18,9 @@ from plait.data.schema import Column, Schema
 from plait.data.store import Store
 from plait.data.table import Table, read_table
 from plait.encoders.text_pretrained import TextPretrained
-from plait.presets import choose, tell
+from plait.presets import choose, kept_networks, tell
 from plait.progress import Progress
+from plait.spec import dumps
 from plait.weights.find import own_folder
 from tests import tiny
 
@@ -147,6 +148,17 @@ def test_running_over_is_said_and_kept(monkeypatch: pytest.MonkeyPatch, capsys: 
     )
     assert "longer than the time limit" in capsys.readouterr().err and model.record["late"] > 0
     assert "late" not in plait.fit(rows(40), "kind", inputs=["size"], quiet=True, learner="ridge").record
+
+
+def test_numbers_called_weights_are_no_network() -> None:
+    completed = {
+        "name": "image_set",
+        "inner": dumps({"name": "image_sift", "weights": np.ones(3), "means": np.ones(3)}),
+    }
+    assert kept_networks(completed) == kept_networks({"name": "image_sift", "weights": np.ones(3)}) == []
+    inner = {"name": "image_pretrained", "weights": "w", "sha256": "0", "config": '{"plait_licence": "MIT"}'}
+    nets = kept_networks({"name": "image_set", "inner": dumps(inner)})
+    assert nets == [{"weights": "w", "sha256": "0", "licence": "MIT"}]
 
 
 def test_a_model_says_whose_networks_it_keeps_and_under_which_licence(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from plait.encoders.base import Encoder
 from plait.modalities import modality
 from plait.preparation import ColumnCells, Dataset, fingerprint, prepare, read_cells, read_labels
 from plait.progress import Progress
+from plait.reading import mapped
 from plait.types import Inputs, Prepared, Tokens
+from tests import toy
 from tests.conftest import encoded, picture, sounded, tone
 
 QUIET = Progress(quiet=True)
@@ -343,3 +345,19 @@ def test_cells_are_shared_out_so_that_all_workers_end_together(cells: int, most:
     assert 1 <= size <= most
     busy = [sum(shares[w::workers]) for w in range(workers)]  # turn by turn
     assert max(busy) <= -(-cells // workers) + len(shares) // workers + 1
+
+
+def test_large_files_of_one_size_are_told_apart(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are mapped, and a map says of itself no more than its length."""
+    monkeypatch.setattr(mapped, "HELD_BYTES", 1000)
+    waves = [sounded(tone(hertz)) for hertz in (300, 600, 300)]
+    assert len({len(w) for w in waves}) == 1
+    table = read_table([{"sound": write(f"{i}.wav", w).name} for i, w in enumerate(waves)], base=tmp_path)
+    encoder = ENCODERS.build(toy.TINY["sound"])
+    cells = prepare(table, {"sound": encoder}, store=Store(), ledger=Ledger(), progress=QUIET)["sound"]
+    assert cells.places.tolist() == [0, 1, 0]
+    low, high, again = cells.rows(np.arange(3))
+    assert low is not None and high is not None and again is not None
+    assert all(np.array_equal(low[k], again[k]) for k in low) and any((low[k] != high[k]).any() for k in low)

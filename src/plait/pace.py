@@ -65,8 +65,8 @@ def in_time(
         )
         best = f"{title(parts[column])}, with a longer time limit"
         told[column] = replace(told[column], taken=title(chosen[column]), why=why, better=best)
-        last = len(ways[column]) == 1  # what needs no network is not timed: it has to learn from the cells first
-        took[column] = 0.0 if last else seconds(table, schema, column, chosen[column], enough=left())
+        more = networks(chosen[column])  # what needs no network is not timed: it has to learn from the cells first
+        took[column] = seconds(table, schema, column, chosen[column], enough=left()) if more else 0.0
     return chosen, list(told.values())
 
 

@@ -120,14 +120,21 @@ class Predictor:
         return self._predict(table, base, allow_missing, batch_size, quiet, probabilities=True)
 
     def evaluate(
-        self, table: Any, *, base: str | Path | None = None, batch_size: int = BATCH, quiet: bool = True
+        self,
+        table: Any,
+        *,
+        base: str | Path | None = None,
+        allow_missing: bool = False,
+        batch_size: int = BATCH,
+        quiet: bool = True,
     ) -> Evaluation:
-        """Metrics with 95 % bootstrap intervals over the labelled rows, for every subset of the inputs."""
+        """Metrics with 95 % bootstrap intervals over the labelled rows, for every subset of the inputs. allow_missing: input
+        columns may be absent, and count as missing in every row."""
         source = read_table(table, base=base)
         for target in self.targets:
             source.column(target)  # raises, naming the nearest column
         progress = Progress(quiet=quiet)
-        data, ledger = self._dataset(source, progress, allow_missing=False, labelled=True)
+        data, ledger = self._dataset(source, progress, allow_missing=allow_missing, labelled=True)
         result = evaluate(self.model, data, np.arange(len(source)), columns=list(self.inputs), batch_size=batch_size)
         if not result.targets:
             raise TableError(f"{source.name} holds no label that this model knows: nothing to judge.")
@@ -176,7 +183,7 @@ class Predictor:
         frame = pd.DataFrame(columns)
         frame.index = source.index
         frame.attrs["drift"] = self._drift(data, progress)
-        frame.attrs["unseen"] = ledger.unseen_counts()
+        frame.attrs["unseen"], frame.attrs["bad_cells"] = ledger.unseen_counts(), ledger.to_json()
         return frame
 
     def _drift(self, data: Dataset, progress: Progress) -> dict[str, float]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,11 @@ def _prepare_stored(source: _Source, store: Store, ledger: Ledger, progress: Pro
         f"  {column}: {ledger.filled[column]} cells, {len(keys)} distinct, {new} prepared now"
         f" in {time.perf_counter() - began:.1f} s"
     )
+    if once.pieces:
+        progress.say(
+            f"  {column}: {len(once.pieces)} cells are longer than their encoder takes at once: they are read in pieces, up to"
+            f" {max(once.pieces.values())}"
+        )
     return ColumnCells(places, None, shelf, list(keys))
 
 
@@ -311,6 +317,7 @@ class _Once:
     def __init__(self) -> None:
         self.bad: dict[bytes, str] = {}
         self.odd: dict[bytes, list[str]] = {}
+        self.pieces: dict[bytes, int] = {}  # of those that are read in several
         self._met: set[bytes] = set()
         self._lock = threading.Lock()
 
@@ -338,6 +345,8 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
         if key is not None and key not in shelf and once.first(key):
             try:
                 fresh[i] = source.read(raw, once.odd.setdefault(key, []).append)
+                if source.encoder.pieces is not None and (pieces := source.encoder.pieces(fresh[i])) > 1:
+                    once.pieces[key] = pieces
                 held += _size(fresh[i])
             except MediaError as error:
                 once.bad[key] = str(error)
@@ -350,8 +359,8 @@ def _read_chunk(source: _Source, shelf: Shelf, once: _Once, rows: list[int]) -> 
 
 
 def _key(raw: Any) -> bytes:
-    """A hash of what a cell holds: bytes, or a plain value."""
-    content = raw if isinstance(raw, bytes) else repr(raw).encode()
+    """A hash of what a cell holds: bytes, those of a mapped file too, or a plain value."""
+    content = raw if isinstance(raw, (bytes, mmap)) else repr(raw).encode()
     return hashlib.sha256(content).digest()[:16]  # chips have instructions for it
 
 

@@ -34,6 +34,7 @@ FIXED = {
 }  # of plain cells, with nothing to train
 WEIGHTS = {"text": "text", "image": "image", "audio": "audio", "video": "image"}  # modality -> that of its weights
 NAMED = 6  # columns that a line names
+TRACKS = {"video": "audio"}  # modality whose cells have a track of another: encoders from scratch hear it by themselves
 SETS = {"images": "image", "texts": "text"}
 LIBRARIES = {
     "text_tfidf": ("sklearn", "scipy"),
@@ -91,7 +92,18 @@ def steps(kind: str, preset: str, *, fixed: bool) -> list[Spec]:
     if preset in BY_ITSELF and kind in WEIGHTS:
         found += [{"name": f"{kind}_pretrained", "weights": n} for n in BEST[WEIGHTS[kind]] if usable(n)]
     classic = kind in CLASSIC and (fixed or preset in ("classic", "pretrained") or (bool(found) and _libraries(kind)))
-    return [*found, CLASSIC[kind] if classic else DEFAULTS[kind]]
+    found += [CLASSIC[kind]] * classic
+    if kind in TRACKS:
+        tracks = steps(TRACKS[kind], "auto" if preset == "all" else preset, fixed=True)
+        sounds = [s for s in tracks if s != CLASSIC[TRACKS[kind]] or _libraries(TRACKS[kind])]
+        last = [_heard(kind, found[-1], sounds[-1])] if classic and len(sounds) > 1 else []
+        found = [_heard(kind, part, sounds[0]) if sounds else part for part in found] + last
+    return found if classic else [*found, DEFAULTS[kind]]
+
+
+def _heard(kind: str, part: Spec, sound: Spec) -> Spec:
+    """An encoder of what a cell shows, with one of its sound track beside it."""
+    return {"name": f"{kind}_union", "parts": [part, {"name": f"{kind}_sound", "encoder": sound}]}
 
 
 def title(part: Spec) -> str:
@@ -110,7 +122,7 @@ def networks(part: Spec) -> list[str]:
 def kept_networks(part: Spec) -> list[dict[str, Any]]:
     """The pretrained networks in an encoder: their weights; of a completed one also their sha256 and licence."""
     options = part if isinstance(part, Mapping) else {}
-    if "weights" in options:
+    if isinstance(options.get("weights"), str):  # those of a mixture of Gaussians are numbers
         about = json.loads(options["config"]) if "config" in options else {}
         return [{"weights": options["weights"], "sha256": options.get("sha256"), "licence": about.get("plait_licence")}]
     inner = [*options.get("parts", ()), *([options["encoder"]] if "encoder" in options else ())]
@@ -156,6 +168,22 @@ def _why(kind: str, preset: str, part: Spec) -> tuple[str, str | None]:
         return f"as asked for, {preset}", None
     if kind not in WEIGHTS:
         return f"what plait takes for a {kind}", None
+    if kind not in TRACKS or part == DEFAULTS[kind]:
+        return _why_of(kind, preset, part)
+    if not isinstance(part, Mapping) or "parts" not in part:
+        why, better = _why_of(kind, preset, part)
+        install = '`pip install "plait[classic]"`'
+        return (
+            f"{why}; its sound is not heard: librosa is not installed",
+            f"{better} and {install}" if better else install,
+        )
+    shown, heard = part["parts"]
+    (why, better), (of_sound, louder) = _why_of(kind, preset, shown), _why_of(TRACKS[kind], preset, heard)
+    return f"{why}; of its sound: {of_sound}", " and ".join(filter(None, (better, louder))) or None
+
+
+def _why_of(kind: str, preset: str, part: Spec) -> tuple[str, str | None]:
+    """The same, of what one kind of weights is for."""
     names = list(BEST[WEIGHTS[kind]])
     if preset == "all":
         names = [*names[:1], *(n for n in SIDE_BY_SIDE.get(kind, ()) if n not in names), *names[1:]]
@@ -170,12 +198,6 @@ def _why(kind: str, preset: str, part: Spec) -> tuple[str, str | None]:
         absent += [name for name in SIDE_BY_SIDE.get(kind, ()) if name not in [*taken, *absent]]
     why = "its weights are on this machine" if len(taken) == 1 else "their weights are on this machine"
     return why, " and ".join(map(_get, absent)) or None
-
-
-def unmade(parts: Iterable[Spec]) -> list[str]:
-    """The weights of these encoders that are in installed packages and have to be converted, which takes a while, once."""
-    names = [name for part in parts for name in title(part).split(" + ")]
-    return [n for n in dict.fromkeys(names) if canonical(n) and (found := find(n)) and not found.made]
 
 
 def _get(name: str) -> str:

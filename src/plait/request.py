@@ -14,9 +14,10 @@ from plait.fusion import FUSIONS, default
 from plait.heads import DEFAULTS as HEAD_OF
 from plait.heads import HEADS
 from plait.learners import LEARNERS
-from plait.presets import SETS, Choice, choose, named, tell, title, unmade
+from plait.presets import SETS, Choice, choose, named, networks, tell, title
 from plait.progress import Progress
 from plait.spec import Spec
+from plait.weights.find import unmade
 
 PRESET = "auto"  # the encoders of columns for which none is named
 OWN = "split"  # the column that folders of train, validation and test, and published data sets have
@@ -111,7 +112,7 @@ def read_specs(
         if target not in schema.targets:
             raise unknown("target", target, schema.targets)
     chosen = {c: ENCODERS.normal(part) for c, part in parts.items()}
-    for name in unmade(chosen.values()):
+    for name in unmade(n for part in chosen.values() for n in networks(part)):
         progress.say(
             f"{name}: in an installed package; it is converted when it is first used, once, which takes a while."
         )
@@ -126,10 +127,7 @@ def read_specs(
             )
     for target, kind in schema.targets.items():
         if kind not in HEAD_OF:
-            raise PlaitError(
-                f"Target {target!r} is {kind} ({_reason(schema, target)}); it can be an input, not yet a "
-                f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
-            )
+            raise no_target(schema, target)
     tops = {t: HEADS.normal(heads.get(t, HEAD_OF[kind])) for t, kind in schema.targets.items()}
     for target, part in tops.items():
         wants = HEADS.load(part["name"], outside=True).modality
@@ -150,11 +148,20 @@ def read_specs(
     }
 
 
+def no_target(schema: Schema, target: str) -> PlaitError:
+    """What is said of a target that no head answers."""
+    return PlaitError(
+        f"Target {target!r} is {schema.targets[target]} ({_reason(schema, target)}); it can be an input, not yet a "
+        f"target. Expected a target of {', '.join(HEAD_OF)}; give its modality if it is one."
+    )
+
+
 def _scratch(part: Spec) -> bool:
     """Whether an encoder, or one that it is made of, is a deep network that knows nothing yet."""
     spec = ENCODERS.normal(part)
     kind = ENCODERS.load(spec["name"], outside=True)
-    inner = [spec.get("encoder", DEFAULTS[SETS[kind.modality]])] if kind.modality in SETS else spec.get("parts", ())
+    own = [spec["encoder"]] if "encoder" in spec else spec.get("parts", ())
+    inner = own or ([DEFAULTS[SETS[kind.modality]]] if kind.modality in SETS else ())
     return kind.scratch or any(map(_scratch, inner))
 
 

@@ -57,6 +57,10 @@ def case(number: int, title: str, make: Any, outcome: str = READ, says: str = ""
     return Case(number, title, "video", make, outcome, says)
 
 
+def interlaced() -> bytes:
+    return video(numbered(12), options={"x264-params": "tff=1"})
+
+
 def wide(times: list[float]) -> bytes:
     return video(numbered(len(times)), times=times)
 
@@ -86,6 +90,7 @@ CLIPS = [
     case(76, "10 bits", file(".mp4", lambda: movie(pix_fmt="yuv420p10le"))),
     case(76, "4:4:4", file(".mp4", lambda: movie(pix_fmt="yuv444p"))),
     case(76, "grey", file(".mkv", lambda: movie(kind="matroska", codec="ffv1", pix_fmt="gray"))),
+    case(76, "interlaced: the upper field of each frame", file(".mp4", interlaced)),
     case(77, "odd sizes", file(".mkv", lambda: video(numbered(5, 33, 47), kind="matroska", codec="ffv1", pix_fmt="yuv444p"))),
     case(78, "one frame", file(".mp4", lambda: movie(1))),
     case(78, "1 frame a second", file(".mp4", lambda: movie(3, rate=1))),

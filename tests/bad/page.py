@@ -18,18 +18,20 @@ through its modality and all of them through one fit and one predict; a test fai
   path and reason before training begins; more than `max_bad` (5 %) of a column stops the run. No row is dropped or moved.
 - **is missing**: as an empty cell.
 
-A reason never holds words of a decoder or a reader of files, which may hold parts of memory. Nothing is fetched: a URL in a cell is refused.
-`PLAIT_ALLOW_FILE_URLS=1` in the environment lets `file://` addresses name local files.
+A reason never holds words of a decoder or a reader of files, which may hold parts of memory. Nothing is fetched: a URL in a
+cell is refused. `PLAIT_ALLOW_FILE_URLS=1` in the environment lets `file://` addresses name local files.
 
 **Limits.** Pictures: 50 million pixels, told from the header, 500 scans of a progressive JPEG; PNG, JPEG, WebP, GIF, BMP and TIFF
 only. Sounds: 4 to 384 kHz, 256 channels, the first 600 s and the first 60 million samples x channels; from 30 million on, a file
-must hold a byte for every 500 of them. Videos: frames of 4,096 x 2,304 pixels, 30 s of decoding, files of 16 GB; cells of 1,024
-frames and 400 million values, above which frames are made smaller; of the sound track the first 600 s. Texts: the first 100,000
-characters. Series: 10 million values, 4,096 channels, .npy files of versions 1 and 2. Lists of pictures or texts: the first 64.
-Other files: 512 MB. Channels are averaged, all alike; where a WAV or a film says which
-loudspeaker each of three or more is for, they are mixed down as in ITU-R BS.775: those in front count 0.5, the centre 0.71, those
-around 0.35, low frequencies not. Rates are changed to the encoder's with a filter that leaves what lies above half the new rate
-60 dB down or more.
+must hold a byte for every 500 of them. Videos: frames of 4,096 x 2,304 pixels, 30 s of decoding; cells of 1,024 frames and 400
+million values, above which frames are made smaller; of the sound track the first 600 s. Texts: the first 100,000 characters.
+Series: 10 million values, 4,096 channels, .npy files of versions 1 and 2. Lists of pictures or texts: the first 64. Files of
+sounds and videos: 16 GB; above 64 MB they are mapped, and what is not used of them is only hashed. All other files, and what a
+cell holds itself: 512 MB.
+
+**Sounds.** Channels are averaged, all alike; where a WAV or a film says which loudspeaker each of three or more is for, they are
+mixed down as in ITU-R BS.775: those in front count 0.5, the centre 0.71, those around 0.35, low frequencies not. Rates are
+changed to the encoder's with a filter that leaves what lies above half the new rate 60 dB down or more.
 
 **Not told.** A JPEG, BMP or uncompressed TIFF has no checksum: a changed bit within its pixels shows as wrong pixels; what the
 decoder notices of it in a JPEG, Pillow does not pass on. A sound cut exactly between two frames of an MP3 without a count of

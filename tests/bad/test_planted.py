@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,33 @@ def test_a_fifth_trains_where_it_is_allowed(tmp_path: Path) -> None:
     furnish(tmp_path)
     table, _ = planted(tmp_path, 0.2)
     assert fit(table, tmp_path, max_bad=0.25).record["bad_cells"] == 120
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_missing_files_are_one_error_and_soon(
+    tmp_path: Path, untrained: Callable[..., None]
+) -> None:
+    """In a folder of many others: it is listed once, not for each of them."""
+    (tmp_path / "pictures").mkdir()
+    for i in range(1000):
+        (tmp_path / "pictures" / f"other {i}.png").touch()
+    rows = 200_000
+    table = pd.DataFrame({"picture": [f"pictures/{i}.png" for i in range(rows)], "y": ["a", "b"] * (rows // 2)})
+    began = time.process_time()
+    with pytest.raises(TooManyBadCellsError) as caught:
+        plait.fit(
+            table,
+            "y",
+            inputs={"picture": "image"},
+            encoders={"picture": TINY["picture"]},
+            epochs=1,
+            base=tmp_path,
+            quiet=True,
+        )
+    assert time.process_time() - began < 60
+    said = str(caught.value).splitlines()
+    assert said[0] == "Column 'picture': 200000 of 200000 cells cannot be read (100%, allowed 5%)."
+    assert [line.split(": ")[0] for line in said[1:6]] == [
+        f"  row {i}, column 'picture', pictures/{i}.png" for i in range(5)
+    ]
+    assert said[6] == "  … and 199995 more" and "max_bad=" in said[7] and len(said) == 8

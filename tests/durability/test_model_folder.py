@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 import torch
 from tests import tiny, toy
+from tests.clips import numbered, video
+from tests.conftest import encoded, picture
 from tests.durability.conftest import ROOT, Forks
 
 import plait
@@ -21,6 +24,8 @@ from plait.encoders import DEFAULTS, ENCODERS
 from plait.errors import ModelFormatError
 from plait.fusion import FUSIONS
 from plait.heads import HEADS
+from plait.learners import LEARNERS
+from plait.modalities import MODALITIES
 from plait.presets import CLASSIC, FIXED
 
 
@@ -35,8 +40,17 @@ def saved(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 KINDS = {"image": "picture", "audio": "sound", "text": "note", "number": "size", "category": "house", "labels": "tags"}
-TINY = {"text_pretrained": tiny.bert, "image_pretrained": tiny.vit, "audio_pretrained": tiny.wav2vec2}
-TURNS = 19  # as many as there are fusions, and more than encoders of a kind
+LONG = {
+    "video": "clip",
+    "series": "series",
+    "date": "day",
+    "images": "album",
+    "texts": "notes",
+}  # in turns of their own
+TINY: dict[str, Any] = {f"{kind}_pretrained": make for kind, make in
+        (("text", tiny.bert), ("image", tiny.vit), ("audio", tiny.wav2vec2), ("video", tiny.vit))}  # fmt: skip
+TURNS, LONG_TURNS = 19, 7  # as many as there are fusions, and as encoders of a kind
+WORDS = ("red", "blue")
 MAGIC = [b"PK\x03\x04", *(b"\x80" + bytes([v]) for v in range(2, 6)), b"\x93NUMPY"]
 
 
@@ -46,21 +60,9 @@ def test_every_kind_of_model_is_data(small: Path, tmp_path: Path, place: int) ->
     fusion = list(FUSIONS)[place % len(FUSIONS)]
     frame = pd.read_csv(small).iloc[:30]
     frame["tags"] = [[k, "thing"] for k in frame["kind"]]
-    by_kind: dict[str, list[str]] = {}
-    for name in ENCODERS:
-        if (kind := ENCODERS.load(name).modality) in KINDS:
-            by_kind.setdefault(kind, []).append(name)
+    by_kind = encoders_by_kind(KINDS)
     assert max(len(FUSIONS), *map(len, by_kind.values())) <= TURNS, "every part has its turn"
-    encoders: dict[str, Any] = {KINDS[kind]: names[place % len(names)] for kind, names in by_kind.items()}
-    for column, name in encoders.items():
-        if name.endswith("_pretrained"):
-            (folder := tmp_path / name).mkdir()
-            encoders[column] = {"name": name, "weights": str(TINY[name](folder))}
-        if name.endswith("_union"):
-            kind = name.removesuffix("_union")
-            encoders[column] = {"name": name, "parts": [{**CLASSIC, **FIXED}[kind], DEFAULTS[kind]]}
-        if name.endswith("_module"):
-            encoders[column] = {"name": name, "path": f"tests.nets:{name.removesuffix('_module').title()}"}
+    encoders = {KINDS[kind]: spec_of(kind, names[place % len(names)], tmp_path) for kind, names in by_kind.items()}
     targets = {"kind": "category", "value": "number", "tags": "labels"}
     assert {HEADS.load(h).modality for h in HEADS} == set(targets.values())
     plait.fit(
@@ -76,16 +78,78 @@ def test_every_kind_of_model_is_data(small: Path, tmp_path: Path, place: int) ->
         out=tmp_path / "m",
         quiet=True,
     )
-    files = [p for p in (tmp_path / "m").rglob("*") if p.is_file()]
+    check_data_only(tmp_path / "m")
+    outside = [e["path"] for e in encoders.values() if "path" in e]
+    assert plait.load(tmp_path / "m", outside=outside).inputs.keys() == {
+        c for c in encoders if c != "tags" or place % 2
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", range(LONG_TURNS))
+def test_every_kind_of_model_of_long_cells_is_data(place: int, tmp_path: Path) -> None:
+    """Of videos, series, dates, and lists of pictures and of texts."""
+    by_kind = encoders_by_kind(LONG)
+    assert max(map(len, by_kind.values())) <= LONG_TURNS and {*KINDS, *LONG} == set(MODALITIES)
+    encoders = {LONG[kind]: spec_of(kind, names[place % len(names)], tmp_path) for kind, names in by_kind.items()}
+    for i in range(3):
+        (tmp_path / f"{i}.mp4").write_bytes(video(numbered(4, 32, 32, i), codec="mpeg4"))
+        (tmp_path / f"{i}.png").write_bytes(encoded(picture(20, 20, i)))
+    rows = [
+        {
+            "clip": f"{i % 3}.mp4",
+            "series": np.sin(np.arange(20 + i % 4) * (1 + i % 2) / 3).tolist(),
+            "day": f"2020-{1 + i % 12:02d}-{1 + i:02d}",
+            "album": [f"{i % 3}.png", f"{(i + 1) % 3}.png"],
+            "notes": [f"the {WORDS[i % 2]} thing number {i}", "another one"],
+            "kind": WORDS[i % 2],
+        }
+        for i in range(20)
+    ]
+    kinds = {column: kind for kind, column in LONG.items()}
+    options: dict[str, Any] = {"encoders": encoders, "epochs": 1, "base": tmp_path, "quiet": True}
+    made = plait.fit(rows, "kind", inputs=kinds, out=tmp_path / "m", **options)
+    check_data_only(tmp_path / "m")
+    loaded = plait.load(tmp_path / "m", outside=[e["path"] for e in encoders.values() if "path" in e])
+    assert loaded.predict_proba(rows, base=tmp_path).equals(made.predict_proba(rows, base=tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_kind_of_learner_is_data(name: str, small: Path, tmp_path: Path) -> None:
+    encoders = {"note": "text_tfidf", "size": "number_scaled", "picture": "image_colour"}
+    targets = ["kind"] if name in ("prototypes", "mlp", "fused") else ["kind", "value"]  # no numbers, or long to train
+    learner = {"name": name, **({"hidden": 16} if name == "mlp" else {})}
+    options: dict[str, Any] = {"encoders": encoders, "split": "part", "quiet": True}
+    made = plait.fit(small, targets, inputs=list(encoders), learner=learner, out=tmp_path / "m", **options)
+    check_data_only(tmp_path / "m")
+    pd.testing.assert_frame_equal(plait.load(tmp_path / "m").predict_proba(small), made.predict_proba(small))
+
+
+def encoders_by_kind(kinds: Collection[str]) -> dict[str, list[str]]:
+    """Modality -> the names of all its encoders."""
+    return {kind: [name for name in ENCODERS if ENCODERS.load(name).modality == kind] for kind in kinds}
+
+
+def spec_of(kind: str, name: str, folder: Path) -> Any:
+    """An encoder by name, with what it needs."""
+    if name.endswith("_pretrained"):
+        (folder / name).mkdir()
+        return {"name": name, "weights": str(TINY[name](folder / name))}
+    if name.endswith("_union"):
+        return {"name": name, "parts": [{**CLASSIC, **FIXED}[kind], DEFAULTS[kind]]}
+    if name.endswith("_module"):
+        return {"name": name, "path": f"tests.nets:{name.removesuffix('_module').title()}"}
+    return name
+
+
+def check_data_only(folder: Path) -> None:
+    files = [p for p in folder.rglob("*") if p.is_file()]
     assert {p.suffix for p in files} <= {".safetensors", ".json", ".parquet", ".html", ".md"}
     for path in files:
         content = path.read_bytes()
         assert not any(content.startswith(m) for m in MAGIC) and b"PK\x03\x04" not in content, path
         assert not (path.stat().st_mode & 0o111)
-    outside = [e["path"] for e in encoders.values() if "path" in e]
-    assert plait.load(tmp_path / "m", outside=outside).inputs.keys() == {
-        c for c in encoders if c != "tags" or place % 2
-    }
 
 
 @pytest.mark.slow

@@ -396,6 +396,36 @@ def test_long_sounds_are_averaged_over_windows_of_the_option(made: Any) -> None:
     np.testing.assert_allclose(states(encoder, [wave])[0][0], np.concatenate(parts).mean(0), **CLOSE)
 
 
+@pytest.mark.parametrize(
+    "text", ["", "tomato", "🍅" * 3, "🍅" * 30, "tomato " * 21, "tomato " * 22, "tomato " * 23, LONG]
+)
+@pytest.mark.parametrize("prompt", ["", "a {} of"])
+def test_pieces_of_texts_are_counted_as_they_are_cut(text: str, prompt: str, made: Any) -> None:
+    encoder = built(made(tiny.bert), "text", prompt=prompt)
+    rows = sum(len(set(part.begins)) for part in encoder.texts.parts([text]))
+    assert encoder.pieces(text) == rows
+
+
+@pytest.mark.parametrize("samples", [1, 7_999, 8_000, 8_799, 8_800, 16_000, 16_800, 17_600])
+@pytest.mark.parametrize("rate", [8_000, 16_000])
+def test_pieces_of_sounds_are_counted_as_they_are_cut(samples: int, rate: int, made: Any) -> None:
+    encoder = built(made(tiny.wav2vec2), "audio", seconds=0.5)
+    wave = Wave(np.zeros(samples, np.float32), rate)
+    assert encoder.pieces(wave) == len(list(encoder.sounds.parts([wave])))
+
+
+def test_cells_that_are_read_in_pieces_are_told_once(made: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"note": t} for t in ("tomato", "tomato " * 50, "tomato " * 50, "grass " * 30, None)]
+    encoder = built(made(tiny.bert), "text")
+    most = max(len(encoder.texts.windows(r["note"])) for r in rows if r["note"])
+    for _ in range(2):
+        prepare(read_table(rows), {"note": encoder}, store=Store(), ledger=Ledger(), progress=Progress())
+    said = [line for line in capsys.readouterr().err.splitlines() if "pieces" in line]
+    assert said == [
+        f"  note: 2 cells are longer than their encoder takes at once: they are read in pieces, up to {most}"
+    ]
+
+
 # Odd cells
 
 

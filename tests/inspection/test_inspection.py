@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,68 @@ def test_the_split_is_the_one_that_fit_draws(tmp_path: Path) -> None:
     assert list(found.facts["split"]["rows"].values()) == model.record["parts"]
 
 
+def test_a_column_called_split_is_the_split_as_it_is_for_fit() -> None:
+    frame = clean(40).assign(house=[f"h{i // 4}" for i in range(40)])
+    frame["split"] = ["train"] * 21 + ["test"] * 9 + [None] * 3 + ["valid"] * 7
+    frame.loc[[2, 25, 26], "kind"] = None  # rows without a label take no part
+    for split, by in ((None, "column"), ({"column": "", "test": 0.3}, "chance"), ({"group": "house"}, "group")):
+        model = plait.fit(frame, "kind", split=split, encoders="classic", learner="prototypes", quiet=True)
+        found = look(frame, split=split)
+        assert list(found.facts["split"]["rows"].values()) == model.record["parts"]
+        assert {c.name: c.role for c in model.schema.columns} == {c["name"]: c["role"] for c in found.facts["columns"]}
+        assert found.facts["split"]["by"] == by
+    assert look(frame).facts["split"]["rows"] == {"train": 20, "valid": 7, "test": 7}
+
+
+def test_a_split_without_a_labelled_row_to_train_on_is_looked_at() -> None:
+    frame = clean(60).assign(split=["train"] * 40 + ["test"] * 20)
+    frame.loc[:39, "kind"] = None
+    assert look(frame).facts["split"]["rows"] == {"train": 40, "valid": 0, "test": 20}
+
+
+def test_rows_that_share_content_are_groups_in_the_json() -> None:
+    frame = clean(60)
+    frame.loc[[7, 33], "note"] = frame.loc[4, "note"]
+    frame.loc[50, "note"] = frame.loc[9, "note"].upper()
+    found = look(frame)
+    assert found.to_json()["row_groups"] == [[4, 7, 33], [9, 50]]
+    assert all(len(set(found.groups[rows])) == 1 for rows in found.to_json()["row_groups"])
+    assert look(clean(60)).to_json()["row_groups"] == []
+
+
+def test_bad_cells_of_the_second_table_are_told_by_its_own_rows(tmp_path: Path) -> None:
+    frame, other = clean(60), clean(40, 1)
+    frame["size"], other["size"], other["place"] = frame["size"].astype(object), other["size"].astype(object), "town 1"
+    frame.loc[5, "size"] = "few"
+    other.loc[[0, 17, 39], "size"] = "many"
+    found = look(frame, against=other)
+    assert [(b["row"], b["column"], b["path"]) for b in found.bad_cells] == [(5, "size", "few")]
+    told = found.to_json()["drift"]["against"]["bad_cells"]
+    assert [(b["row"], b["column"], b["path"]) for b in told] == [(r, "size", "many") for r in (0, 17, 39)]
+    own, theirs = (f for f in found.findings[::-1] if f.kind == "bad_cells")
+    assert own.figures == {"cells": 1, "filled": 60}
+    assert theirs.figures == {"cells": 3, "filled": 40, "table": "the table"} and theirs.severity == "serious"
+    assert "many" in found.save_html(tmp_path / "page.html").read_text("utf-8")
+    other.loc[[0, 17], "size"] = 0.0  # 1 of 40 is no finding, and told all the same
+    found = look(frame, against=other)
+    assert len(found.facts["drift"]["against"]["bad_cells"]) == 1
+    assert [f.figures["cells"] for f in found.findings if f.kind == "bad_cells"] == [1]
+
+
+def test_both_tables_take_their_paths_from_the_base_that_is_given(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "tables").mkdir()
+    frame = pictured(tmp_path / "media", 20)
+    for name in ("a", "b"):
+        frame.to_csv(tmp_path / "tables" / f"{name}.csv", index=False)
+    one_, other = (tmp_path / "tables" / f"{name}.csv" for name in ("a", "b"))
+    found = look(one_, against=other, base=tmp_path / "media")
+    assert found.bad_cells == [] and found.facts["drift"]["against"]["bad_cells"] == []
+    shutil.copy(other, tmp_path / "media" / "b.csv")  # beside its pictures, and the first table in memory
+    found = look(frame, against=tmp_path / "media" / "b.csv", base=tmp_path / "media")
+    assert found.facts["drift"]["against"]["bad_cells"] == []
+
+
 def test_without_a_target_all_columns_are_inputs() -> None:
     found = look(clean(60), None)
     assert {c["role"] for c in found.facts["columns"]} == {"input"} and found.facts["targets"] == {}
@@ -123,6 +186,8 @@ def test_a_class_that_only_held_out_rows_show_is_told() -> None:
         ({"inputs": ["kind"]}, "both as a target and as an input"),
         ({"modalities": {"note": "txt"}}, "Unknown modality"),
         ({"group": "nobody"}, "Unknown column"),
+        ({"split": {"tests": 0.3}}, "Did you mean 'test'"),
+        ({"split_column": "place", "split": {"time": "size"}}, "column and time. Choose one"),
         ({"split_column": "place"}, "expected train, valid or test"),
         ({"against": "nowhere.csv"}, "No such file"),
         ({"against": pd.DataFrame({"other": [1]})}, "none of the columns"),

@@ -44,6 +44,19 @@ def test_the_same_file_under_two_names_is_found(tmp_path: Path) -> None:
     assert leaked(found, "picture")["examples"] == [(3, 55)] and leaked(found, "picture")["exact_rows"] == 1
 
 
+def test_folders_of_train_and_test_are_checked_against_each_other(tmp_path: Path) -> None:
+    pictured(tmp_path, 60)
+    for i in range(60):
+        folder = tmp_path / "set" / ("train" if i < 40 else "test") / ("red", "green")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.move(tmp_path / f"p{i}.png", folder / f"p{i}.png")
+    shutil.copy(tmp_path / "set" / "train" / "red" / "p0.png", tmp_path / "set" / "test" / "red" / "new.png")
+    found = look(tmp_path / "set", None)
+    assert found.facts["split"]["by"] == "column" and found.facts["split"]["rows"]["test"] == 21
+    assert found.facts["leaks"]["image"]["exact_rows"] == 1 and "With the split," in one(found, "split_leak").text
+    assert "split" not in {c["name"] for c in found.facts["columns"] if c["role"] == "input"}
+
+
 def test_pictures_encoded_and_resized_anew_are_found(tmp_path: Path) -> None:
     frame = split(pictured(tmp_path))
     for old, new, side, quality in ((1, 45, 30, 60), (2, 46, 96, 85), (5, 59, 48, 40)):

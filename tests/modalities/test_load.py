@@ -13,7 +13,7 @@ import pytest
 
 from plait.errors import MediaError
 from plait.modalities.base import load_file, missing, quiet
-from plait.reading import paths
+from plait.reading import mapped
 
 
 def test_relative_and_absolute_paths_with_loose_spaces(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_file_that_may_not_be_read_is_refused(write: Callable[..., Path], tmp_
 def test_a_file_that_is_too_large_is_refused(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr(mapped, "MAX_FILE_BYTES", 2**20)
     write("fits.png", b"x" * 2**20)
     write("large.png", b"x" * (2**20 + 1))
     assert len(load_file("fits.png", tmp_path, "a picture") or b"") == 2**20

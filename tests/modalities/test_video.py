@@ -18,13 +18,25 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from tests.clips import MATRICES, displayed, growing, is_upright, number_of, numbered, sound_only, turned, video
+from tests.clips import (
+    MATRICES,
+    combed,
+    displayed,
+    growing,
+    is_upright,
+    number_of,
+    numbered,
+    sound_only,
+    turned,
+    video,
+    woven,
+)
 from tests.conftest import encoded, tone
 
 from plait.errors import MediaError, MissingExtraError
 from plait.modalities import containers, modality, tape
-from plait.modalities import video as module
 from plait.modalities.containers import read_sound
+from plait.reading import mapped
 from plait.types import Clip
 
 RATE = 30
@@ -160,6 +172,38 @@ def test_a_header_that_asks_for_a_turn_or_a_mirror_is_obeyed(which: int) -> None
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).max() <= 8  # what the way to YUV and back changes
     assert len({displayed(stored, i).tobytes() for i in range(8)}) == 8
+
+
+INTERLACED: dict[str, dict[str, Any]] = {
+    "mp4 h264": {"options": {"x264-params": "tff=1"}},
+    "mp4 h264, lower field first": {"options": {"x264-params": "bff=1"}},
+    "ts mpeg2": {"kind": "mpegts", "codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "b": "4M"}},
+    "mov prores": {"kind": "mov", "codec": "prores_ks", "pix_fmt": "yuv422p10le", "options": {"flags": "+ildct"}},
+}
+
+
+@pytest.mark.parametrize("name", INTERLACED)
+@pytest.mark.parametrize("enough", [None, 48])
+def test_of_interlaced_frames_one_field_is_shown(name: str, enough: int | None) -> None:
+    """A bright bar goes to the right, on a coloured ground; the fields of a frame are of different moments."""
+    moments = np.full((24, 96, 128, 3), [40, 90, 60], np.uint8)
+    for i, moment in enumerate(moments):
+        moment[:, 4 * i : 4 * i + 20] = 230
+    raw = video(woven(moments), **INTERLACED[name])
+    with av.open(io.BytesIO(raw)) as container:
+        assert all(frame.interlaced_frame for frame in container.decode(video=0))
+    found = read(raw, frames=12, enough=enough).frames
+    upper = read(video(list(moments[::2])), frames=12, enough=enough).frames
+    assert found.shape == upper.shape and combed(np.stack(woven(moments))) > 10
+    assert combed(found) < 0.5
+    assert np.abs(found.astype(int) - upper).mean() < 3 and np.abs(found.astype(int) - upper).max(-1).mean() < 5
+
+
+def test_progressive_frames_keep_all_their_lines() -> None:
+    lines = np.zeros((4, 48, 64, 3), np.uint8)
+    lines[:, ::2] = 255
+    raw = video(list(lines), codec="ffv1", kind="matroska", pix_fmt="yuv444p")
+    np.testing.assert_allclose(read(raw, frames=4).frames, lines, atol=3)
 
 
 def test_a_file_without_a_length_in_its_header_is_read_by_its_packets() -> None:
@@ -528,12 +572,12 @@ def test_a_large_file_is_mapped_not_read(write: Callable[..., Path], monkeypatch
     path = write("x.mp4", raw)
     part = modality("video")
     assert part.load("x.mp4", path.parent) == raw
-    monkeypatch.setattr(module, "HELD_BYTES", 1000)
+    monkeypatch.setattr(mapped, "HELD_BYTES", 1000)
     large = part.load("x.mp4", path.parent)
     assert isinstance(large, mmap) and hash(large)
     assert hashlib.blake2b(large).digest() == hashlib.blake2b(raw).digest()
     np.testing.assert_array_equal(read(large).frames, read(raw).frames)
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(mapped, "MAX_LONG_BYTES", 1000)
     with pytest.raises(MediaError, match="is larger than"):
         part.load("x.mp4", path.parent)
 

@@ -10,9 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.conftest import encoded, picture
 
+from plait.data.schema import infer
 from plait.data.table import Table, read_table
 from plait.errors import TableError
+from plait.modalities import modality
 
 Write = Callable[..., Path]
 
@@ -156,6 +159,54 @@ def test_media_beside_metadata(suffix: str, write: Write) -> None:
         "root: 1 media files that no metadata names were left out, such as left.png."
     ]
     assert "The metadata's column 'file_name' is called 'image'." in table.notices
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet", "csv"])
+def test_metadata_may_name_lists_of_files(suffix: str, write: Write) -> None:
+    root = plant(
+        write, ["train/1.png", "train/deep/2.png", "train/m.png", "test/3.png", "train/left.png", "train/4.png"]
+    )
+    if suffix == "csv":  # lists as JSON text
+        write(
+            "root/train/metadata.csv", 'file_names,mask_file_names,n\n"[""1.png"", ""deep/2.png""]",m.png,7\n4.png,,8\n'
+        )
+        write("root/test/metadata.csv", 'file_names,n\n"[""3.png""]",9\n')
+    else:
+        rows = [{"file_names": ["1.png", "deep/2.png"], "mask_file_names": ["m.png"], "n": "7"}]
+        metadata(
+            root, f"train/metadata.{suffix}", [*rows, {"file_names": ["4.png"], "mask_file_names": None, "n": "8"}]
+        )
+        metadata(root, f"test/metadata.{suffix}", [{"file_names": ["3.png"], "n": "9"}])
+    table = read_table(root)
+    found = columns(table)
+    lone = suffix == "csv"  # what is no list there stays one path
+    assert [*map(list, found["images"][:2])] == [["test/3.png"], ["train/1.png", "train/deep/2.png"]]
+    assert found["images"][2] == ("train/4.png" if lone else ["train/4.png"])
+    assert found["mask"] == [None, "train/m.png" if lone else ["train/m.png"], None]
+    assert found["n"] == ["9", "7", "8"] and found["split"] == ["test", "train", "train"]
+    assert [n for n in table.notices if "media files" in n] == [
+        "root: 1 media files that no metadata names were left out, such as train/left.png."
+    ]
+    assert "The metadata's column 'file_names' is called 'images'." in table.notices
+
+
+def test_lists_of_files_are_read_as_such(write: Write, tmp_path: Path) -> None:
+    rows = [{"file_names": [f"{i}.png", f"{i + 1}.png"], "y": "ab"[i % 2]} for i in range(12)]
+    for i in range(13):
+        write(f"root/train/{i}.png", encoded(picture(seed=i)))
+    metadata(tmp_path / "root", "train/metadata.jsonl", rows)
+    table = read_table(tmp_path / "root")
+    assert infer(table, targets=["y"], inputs=["images"]).inputs == {"images": "images"}
+    part = modality("images")
+    (first, second) = part.read(part.load(table.column("images")[3], table.folder))  # type: ignore[misc]
+    assert (first == picture(seed=3)).all() and (second == picture(seed=4)).all()
+
+
+def test_metadata_of_the_root_that_names_lists_in_splits(write: Write) -> None:
+    root = plant(write, ["train/1.png", "train/2.png", "valid/1.png"])
+    rows = [{"file_names": ["train/1.png", "train/2.png"]}, {"file_names": ["valid/1.png"]}]
+    metadata(root, "metadata.jsonl", rows)
+    assert read_table(root).column("split") == ["train", "validation"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])

@@ -23,7 +23,7 @@ from plait.presets import choose
 from plait.weights import convert, fetch
 from plait.weights.catalogue import CATALOGUE, Entry, Package
 from plait.weights.fetch import get
-from plait.weights.find import find, own_folder, resolve
+from plait.weights.find import find, own_folder, resolve, unmade
 
 pytest.importorskip("transformers")
 
@@ -155,9 +155,10 @@ def test_finding_and_listing_convert_nothing(install: Callable[..., None], monke
     assert choose({"note": "text"}, "all", fixed=True)[0]["note"]["weights"] == NAME
     listed = json.loads(run("list", "--json").stdout)["weights"]
     assert listed[0]["folder"] is None and listed[0]["installed"] and not runs
+    assert unmade([NAME, OTHER, NAME, "text_tfidf"]) == [NAME, OTHER] and not runs
     said: list[str] = []
     resolve(NAME, say=said.append)
-    assert len(runs) == 1 and "Converting" in said[0]
+    assert unmade([NAME]) == [] and len(runs) == 1 and "Converting" in said[0]
     resolve(NAME, say=said.append)
     assert len(runs) == 1
 

@@ -9,12 +9,14 @@ import typer
 
 from plait.cli import compare, shots, weights
 from plait.cli.given import (
+    BASE,
     ENCODER,
     EPOCHS,
     GROUP,
     INPUT,
     JSON,
     MAX_BAD,
+    MODALITY,
     PAGE,
     QUIET,
     SPLIT,
@@ -23,6 +25,7 @@ from plait.cli.given import (
     TIME,
     by_column,
     columns_of,
+    modalities_of,
     specs,
     specs_flat,
 )
@@ -44,6 +47,7 @@ MODEL = Annotated[Path, typer.Argument(help="The folder of a model.")]
 OUTSIDE = Annotated[
     list[str], typer.Option(help="A part of others that the model may import, which runs its code: your.module:Class.")
 ]
+ALLOW_MISSING = Annotated[bool, typer.Option("--allow-missing", help="Input columns may be absent.")]
 
 
 @app.command()
@@ -51,6 +55,7 @@ def fit(
     table: TABLE,
     target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")],
     input: INPUT = [],
+    modality: MODALITY = [],
     encoder: ENCODER = [],
     head: Annotated[list[str], typer.Option(help="TARGET=NAME:option=value,…")] = [],
     encoders: Annotated[
@@ -76,6 +81,7 @@ def fit(
     epochs: EPOCHS = None,
     time_limit: Annotated[Optional[float], typer.Option(help="Seconds for all of it.")] = None,
     max_bad: MAX_BAD = 0.05,
+    base: BASE = None,
     out: Annotated[Optional[Path], typer.Option(help="The folder to write; TABLE.plait when not given.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the folder if it is there.")] = False,
     allow_data_change: Annotated[
@@ -100,7 +106,7 @@ def fit(
         table,
         list(targets),
         inputs=inputs,
-        modalities={k: v for k, v in targets.items() if v},
+        modalities=modalities_of(modality, targets),
         encoders=by_column(encoder, encoders),
         heads=specs(head),
         preset=preset,
@@ -113,6 +119,7 @@ def fit(
         epochs=epochs,
         time_limit=time_limit,
         max_bad=max_bad,
+        base=base,
         out=folder,
         overwrite=overwrite,
         allow_data_change=allow_data_change,
@@ -135,7 +142,8 @@ def predict(
     table: TABLE,
     out: Annotated[Path, typer.Option(help="Where to write: .csv, .jsonl or .parquet.")],
     proba: Annotated[bool, typer.Option("--proba", help="Probabilities of every class.")] = False,
-    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Input columns may be absent.")] = False,
+    allow_missing: ALLOW_MISSING = False,
+    base: BASE = None,
     outside: OUTSIDE = [],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
     as_json: JSON = False,
@@ -148,25 +156,35 @@ def predict(
     check_output(out, overwrite=overwrite)
     predictor = load(model, outside=outside)
     work = predictor.predict_proba if proba else predictor.predict
-    frame = work(table, allow_missing=allow_missing, quiet=quiet)
+    frame = work(table, base=base, allow_missing=allow_missing, quiet=quiet)
+    bad = frame.attrs.pop("bad_cells")  # not into the file, where the status tells of them
     write_frame(frame, out)
     status = frame.iloc[:, -1]
     counts = {"rows": len(frame), "ok": int((status == "ok").sum()), "flagged": int((status != "ok").sum())}
     unseen = frame.attrs["unseen"]
     strange = "".join(f"; {c}: {about['rows']} rows with names never learned" for c, about in unseen.items())
     show(
-        {"out": str(out), **counts, "unseen_names": unseen},
+        {"out": str(out), **counts, "bad_cells": bad, "drift": frame.attrs["drift"], "unseen_names": unseen},
         f"{out}: {counts['rows']} rows, {counts['flagged']} of them flagged in the column {frame.columns[-1]!r}{strange}",
         as_json,
     )
 
 
 @app.command()
-def evaluate(model: MODEL, table: TABLE, outside: OUTSIDE = [], as_json: JSON = False, quiet: QUIET = False) -> None:
+def evaluate(
+    model: MODEL,
+    table: TABLE,
+    allow_missing: ALLOW_MISSING = False,
+    base: BASE = None,
+    outside: OUTSIDE = [],
+    as_json: JSON = False,
+    quiet: QUIET = False,
+) -> None:
     """Judge a model on a labelled table: every metric with its interval, for every subset of the inputs."""
     from plait.predictor import load
 
-    result = load(model, outside=outside).evaluate(table, quiet=quiet)
+    predictor = load(model, outside=outside)
+    result = predictor.evaluate(table, base=base, allow_missing=allow_missing, quiet=quiet)
     show(result.to_json(), str(result), as_json)
 
 
@@ -175,10 +193,15 @@ def inspect_table(
     table: TABLE,
     target: Annotated[list[str], typer.Option(help="A column to predict; COLUMN=MODALITY to say what it is.")] = [],
     input: INPUT = [],
+    modality: MODALITY = [],
     split_column: SPLIT = None,
     group: Annotated[Optional[str], typer.Option(help="Rows with the same value here belong together.")] = None,
+    time: TIME = None,
+    valid: Annotated[float, typer.Option(help="Share of the rows for early stopping.")] = 0.15,
+    test: TEST = 0.15,
     seed: Annotated[int, typer.Option(help="Of the split that would be drawn.")] = 0,
     against: Annotated[Optional[str], typer.Option(help="A second table: what both hold, and how they differ.")] = None,
+    base: BASE = None,
     out: PAGE = None,
     as_json: JSON = False,
     quiet: QUIET = False,
@@ -191,11 +214,11 @@ def inspect_table(
         table,
         list(targets),
         inputs=columns_of(input),
-        modalities={k: v for k, v in targets.items() if v},
-        split_column=split_column,
-        group=group,
+        modalities=modalities_of(modality, targets),
+        split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
         seed=seed,
         against=against,
+        base=base,
         quiet=quiet,
     )
     page = None if out is None else found.save_html(out)
@@ -210,12 +233,13 @@ def inspect_table(
 def summary(
     model: MODEL,
     table: Annotated[Optional[str], typer.Argument(help="A table whose first row is followed.")] = None,
+    base: BASE = None,
     outside: OUTSIDE = [],
 ) -> None:
     """Show what a model is and, given a table, one row at every step with its shapes."""
     from plait.predictor import load
 
-    print(load(model, outside=outside).summary(table))
+    print(load(model, outside=outside).summary(table, base=base))
 
 
 @app.command("list")

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Optional
 import typer
 
 from plait.cli.given import (
+    BASE,
     EPOCHS,
     GROUP,
     INPUT,
     JSON,
     MAX_BAD,
+    MODALITY,
     PAGE,
     QUIET,
     SPLIT,
@@ -21,6 +23,7 @@ from plait.cli.given import (
     TIME,
     by_column,
     columns_of,
+    modalities_of,
     several,
     specs_flat,
 )
@@ -42,6 +45,7 @@ def compare(
         typer.Option(help="COLUMN=NAME:option=value,… to take; with --encoders to try besides, as often as you like."),
     ] = [],
     input: INPUT = [],
+    modality: MODALITY = [],
     columns: Annotated[list[str], typer.Option(help="An input to try; all of them when none is given.")] = [],
     learner: Annotated[str, typer.Option(help="NAME:option=value,… that judges frozen encoders.")] = "logistic",
     train: Annotated[list[str], typer.Option(help="option=value of the training loop.")] = [],
@@ -59,6 +63,7 @@ def compare(
         Optional[Path], typer.Option(help="A folder that keeps each trial of a fusion, to go on from.")
     ] = None,
     max_bad: MAX_BAD = 0.05,
+    base: BASE = None,
     out: PAGE = None,
     as_json: JSON = False,
     quiet: QUIET = False,
@@ -79,7 +84,7 @@ def compare(
         encoders=True if encoders else by_column(encoder, "auto"),
         rungs=several(encoder) if encoders and encoder else None,
         inputs=columns_of(input),
-        modalities={k: v for k, v in targets.items() if v},
+        modalities=modalities_of(modality, targets),
         columns=columns or None,
         learner=parse(learner),
         split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
@@ -89,6 +94,7 @@ def compare(
         jobs=jobs,
         keep=keep,
         max_bad=max_bad,
+        base=base,
         quiet=quiet,
     )
     page = None if out is None else found.save_html(out)

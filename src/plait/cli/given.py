@@ -19,6 +19,13 @@ INPUT = Annotated[
     list[str],
     typer.Option(help="A column to predict from; COLUMN=MODALITY:option=value,… All others when none is given."),
 ]
+MODALITY = Annotated[
+    list[str],
+    typer.Option(help="What a column is, whether or not inputs are named: COLUMN=MODALITY:option=value,…"),
+]
+BASE = Annotated[
+    Optional[Path], typer.Option(help="The folder from which paths in cells are taken; the table's own when not given.")
+]
 ENCODER = Annotated[list[str], typer.Option(help="COLUMN=NAME:option=value,… See plait list.")]
 SPLIT = Annotated[Optional[str], typer.Option(help="A column that says train, valid or test; 'split' by default.")]
 GROUP = Annotated[Optional[str], typer.Option(help="Rows with the same value here stay in one part.")]
@@ -69,6 +76,19 @@ def columns_of(given: list[str]) -> dict[str, Any] | None:
         spec = parse(kind)
         found[name] = (spec if len(spec) > 1 else spec["name"]) or None
     return found or None
+
+
+def modalities_of(given: list[str], targets: dict[str, Any]) -> dict[str, Any]:
+    """Column -> its modality, as --modality and the targets say it."""
+    from plait.errors import PlaitError
+
+    kinds = columns_of(given) or {}
+    for name, kind in kinds.items():
+        if kind is None:
+            raise PlaitError(
+                f"--modality {name}: expected COLUMN=MODALITY or COLUMN=MODALITY:option=value,option=value."
+            )
+    return {**kinds, **{name: kind for name, kind in targets.items() if kind}}
 
 
 def specs_flat(given: list[str]) -> dict[str, Any]:

@@ -45,8 +45,9 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
 
 
 def show(value: Any, text: str, as_json: bool) -> None:
-    """Prints a result: one JSON object for scripts, or text."""
-    print(json.dumps(value, indent=1, ensure_ascii=False) if as_json else text)
+    """Prints a result: one JSON object for scripts, or text. Half a character, which no UTF-8 holds, is a "?"."""
+    said = json.dumps(value, indent=1, ensure_ascii=False) if as_json else text
+    print(said.encode("utf-8", "replace").decode("utf-8"))
 
 
 def parts() -> dict[str, dict[str, Any]]:

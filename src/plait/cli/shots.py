@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from plait.cli.given import (
+    BASE,
     ENCODER,
     GROUP,
     INPUT,
     JSON,
     MAX_BAD,
+    MODALITY,
     PAGE,
     QUIET,
     SPLIT,
@@ -20,6 +22,7 @@ from plait.cli.given import (
     TIME,
     by_column,
     columns_of,
+    modalities_of,
 )
 from plait.cli.output import show
 
@@ -30,6 +33,7 @@ def shots(
     table: TABLE,
     target: Annotated[str, typer.Option(help="The column of categories to predict.")],
     input: INPUT = [],
+    modality: MODALITY = [],
     shots: Annotated[
         str, typer.Option(help="Examples a class, from few to many; all: every training row.")
     ] = "1,2,4,8,16,all",
@@ -46,6 +50,7 @@ def shots(
     test: TEST = 0.15,
     seeds: Annotated[int, typer.Option(help="How many splits and draws of examples.")] = 5,
     max_bad: MAX_BAD = 0.05,
+    base: BASE = None,
     out: PAGE = None,
     as_json: JSON = False,
     quiet: QUIET = False,
@@ -55,18 +60,19 @@ def shots(
     from plait.fewshot import shots as run
     from plait.spec import parse
 
-    name, _, kind = target.partition("=")
+    targets = columns_of([target]) or {}
     found = run(
         table,
-        name,
+        list(targets),
         shots=_counts(shots),
         ways=[parse(item) for item in way] or WAYS,
         encoders=by_column(encoder, encoders),
         seeds=seeds,
         inputs=columns_of(input),
-        modalities={name: kind} if kind else None,
+        modalities=modalities_of(modality, targets),
         split={"column": split_column, "group": group, "time": time, "valid": valid, "test": test},
         max_bad=max_bad,
+        base=base,
         quiet=quiet,
     )
     page = None if out is None else found.save_html(out)

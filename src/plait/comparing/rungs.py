@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from plait.encoders import DEFAULTS
-from plait.presets import FIXED, SETS, WEIGHTS, side_by_side
+from plait.presets import FIXED, SETS, WEIGHTS, side_by_side, usable
 from plait.spec import Spec
 from plait.weights.catalogue import BEST, CATALOGUE
-from plait.weights.find import find
 
 LEARNED, CLASS, FROZEN, TUNED = KINDS = ("scratch", "classic", "pretrained", "tuned")
 TRAINED = (LEARNED, TUNED)  # that the loop trains; others stay as they are, and a learner judges them
@@ -60,7 +59,7 @@ def ladder(column: str, modality: str) -> Ladder:
     for name, entry in CATALOGUE.items():
         if not entry.encoder or entry.modality != WEIGHTS.get(inner):
             continue
-        if find(name):
+        if usable(name):
             add(name, FROZEN, {"name": f"{inner}_pretrained", "weights": name})
         else:
             found.absent.append(
@@ -74,7 +73,7 @@ def ladder(column: str, modality: str) -> Ladder:
     both = side_by_side(inner)
     if both is not None:
         add(" + ".join(part["weights"] for part in both["parts"]), FROZEN, both)
-    best = next((name for name in BEST.get(WEIGHTS.get(inner, ""), ()) if find(name)), None)
+    best = next((name for name in BEST.get(WEIGHTS.get(inner, ""), ()) if usable(name)), None)
     if best is not None:  # the one alone: training through a network costs minutes
         add(f"{best}, LoRA", TUNED, {"name": f"{inner}_pretrained", "weights": best, "tune": "lora"})
     return found

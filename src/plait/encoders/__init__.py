@@ -38,6 +38,7 @@ ENCODERS = Table(
         "audio_chroma": "plait.encoders.audio_chroma:AudioChroma",
         "audio_spectral": "plait.encoders.audio_spectral:AudioSpectral",
         "video_flow": "plait.encoders.video_flow:VideoFlow",
+        "video_sound": "plait.encoders.video_sound:VideoSound",
         "series_statistics": "plait.encoders.series_statistics:SeriesStatistics",
         "number_scaled": "plait.encoders.number_scaled:NumberScaled",
         "category_onehot": "plait.encoders.category_onehot:CategoryOneHot",

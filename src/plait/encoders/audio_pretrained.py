@@ -55,6 +55,7 @@ class AudioPretrained(Encoder):
             tune=tuned.Tune(tune, rank, layer_decay, checkpointing),
             cells=self.sounds,
         )
+        self.pieces = self.sounds.pieces
         self.width, self.nets, self.starts = self.pretrained.width, self.pretrained.nets, self.pretrained.starts
         self.rates = {f"pretrained.{name}": rate for name, rate in self.pretrained.rates.items()}
         self.reading = {}

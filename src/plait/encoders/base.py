@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, ClassVar
 
 from torch import nn
@@ -18,6 +18,7 @@ class Encoder(nn.Module, ABC):
     chunk: ClassVar[int] = 0  # cells that `prepare` is best given at once, where that is more than usual
     nets: tuple[Any, ...] = ()  # frozen networks (nn/pretrained.py: Net) that a model folder keeps beside its weights
     known: Collection[str] | None = None  # the names it tells apart, where cells are names or sets of them; None: any
+    pieces: Callable[[Any], int] | None = None  # how many pieces a cell is read in, where there are limits to one
     rates: dict[str, float] = {}  # noqa: RUF012  # own parameter -> factor of the learning rate, 1 where not named
     parts: tuple[Encoder, ...] = ()  # encoders that it is made of, each of which prepares the cells for itself
     finish: Any = None  # what `describer` makes of a cell -> the prepared cell, where it keeps the two apart

@@ -56,6 +56,7 @@ class TextPretrained(Encoder):
             tune=tuned.Tune(tune, rank, layer_decay, checkpointing),
             cells=self.texts,
         )
+        self.pieces = self.texts.pieces
         self.width, self.nets, self.starts = self.pretrained.width, self.pretrained.nets, self.pretrained.starts
         self.rates = {f"pretrained.{name}": rate for name, rate in self.pretrained.rates.items()}
         self.reading = {}

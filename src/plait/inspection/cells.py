@@ -14,6 +14,7 @@ from plait.types import Cell, Clip, Series, Wave
 
 SMALL = 16  # side of the small picture
 WORDS = 24  # hashed words of a text
+USED = "words used"  # what the share of each of them is called
 CONTAINER = ("width", "height", "seconds", "rate", "frames", "channels", "steps")  # of the file, not of what it shows
 CROP = 128  # pixels of the middle of a picture, for its sharpness
 NOISE = 2  # of 255: what JPEG adds to a flat area is no edge
@@ -31,10 +32,13 @@ class Seen(NamedTuple):
         0.0,
         1.0,
     )  # that a copy shares: width by height; or seconds, and the centre of its lower frequencies
+    words: np.ndarray | None = None  # (WORDS,) float32: of texts, the shares of their hashed words
 
 
-def measured(cell: Cell) -> Seen:
-    """The figures of one cell that was read."""
+def measured(cell: Cell, kind: str = "") -> Seen:
+    """The figures of one cell that was read. `kind`: its modality, where the type of the cell does not tell."""
+    if kind in BY_KIND:
+        return BY_KIND[kind](cell)
     if isinstance(cell, np.ndarray) and cell.ndim == 3:
         return _picture(cell)
     return KINDS.get(type(cell), _other)(cell)
@@ -132,9 +136,17 @@ def _series(series: Series) -> Seen:
 
 
 def _many(cells: Sequence[Cell]) -> Seen:
-    """A list of names, or of pictures or texts: how many, and the figures of the first."""
-    first = {} if not cells or isinstance(cells[0], str) else measured(cells[0]).figures
-    return Seen({"items": float(len(cells)), **first})
+    """A list of names or of pictures: how many, and the means of the pictures' figures."""
+    each = [] if not cells or isinstance(cells[0], str) else [measured(cell).figures for cell in cells]
+    means = {name: float(np.mean([figures[name] for figures in each])) for name in (each[0] if each else ())}
+    return Seen({"items": float(len(cells)), **means})
+
+
+def _texts(texts: Sequence[str]) -> Seen:
+    """A list of texts: how many, and the figures of all together."""
+    names, (row,) = worded([" ".join(texts)])
+    sizes = {name: float(value) for name, value in zip(names, row) if name != USED}
+    return Seen({"items": float(len(texts)), **sizes}, words=row[-WORDS:].astype(np.float32))
 
 
 def _text(text: str) -> Seen:
@@ -160,6 +172,7 @@ KINDS: dict[type, Callable[[Any], Seen]] = {
     int: _number,
     bool: _number,
 }
+BY_KIND: dict[str, Callable[[Any], Seen]] = {"texts": _texts}  # a set of names is a tuple of str as well
 
 
 def folded(text: str) -> str:
@@ -182,4 +195,4 @@ def worded(cells: Sequence[Any]) -> tuple[list[str], np.ndarray]:
             counts[zlib.crc32(str(word).encode("utf-8", "replace")) % WORDS] += 1
         rows.append([len(str(cell)), len(words), *(k / size for k in kinds), *counts / max(len(words), 1)])
     names = ["characters", "words", "digits", "punctuation", "letters beyond ASCII", "capitals"]
-    return names + ["words used"] * WORDS, np.array(rows, dtype=np.float64).reshape(len(cells), len(names) + WORDS)
+    return names + [USED] * WORDS, np.array(rows, dtype=np.float64).reshape(len(cells), len(names) + WORDS)

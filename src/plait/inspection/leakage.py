@@ -85,8 +85,8 @@ def way_out(look: Look) -> str:
     if best and look.how != "group":
         return f'Keep them on one side: split={{"group": {best!r}}} (--group {best}).'
     return (
-        'Keep them on one side: table["twins"] = plait.inspect(…).groups gives rows that share content the same number; '
-        'then split={"group": "twins"}.'
+        'Keep them on one side: table["twins"] = plait.inspect(…).groups gives rows that share content the same number '
+        '(row_groups in --json); then split={"group": "twins"}.'
     )
 
 

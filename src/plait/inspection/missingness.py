@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from plait.data.ledger import BadCell
 from plait.inspection.findings import SERIOUS, WARNING, Finding, plural, share
 from plait.inspection.look import Look
+from plait.inspection.scan import Scanned
 
 SHOWN = 4  # columns named in a sentence
 STRONG, SURE = 0.2, 1e-4  # Cramér's V, or correlation; chance of it arising by itself, over all pairs together
@@ -30,17 +33,8 @@ def patterns(look: Look) -> list[dict[str, Any]]:
 
 def gap_findings(look: Look) -> list[Finding]:
     """Gaps that tell the target, rows without any input, and columns that are mostly gone or broken."""
-    findings = []
+    findings = broken_findings(look.scanned, look.ledger.bad)
     rows = len(look.table)
-    for name, scanned in look.scanned.items():
-        bad = int(scanned.bad.sum())
-        filled = bad + int(scanned.here.sum())
-        if bad:
-            text = f"{plural(bad, 'cell')} of {name!r} cannot be read ({share(bad, filled)}): {_reasons(look, name)}."
-            stops = " plait.fit stops above 5 %, unless max_bad allows more." if bad > BROKEN * filled else ""
-            way_out = f"Repair them; they count as missing.{stops}"
-            severity = SERIOUS if bad > BROKEN * filled else WARNING
-            findings.append(Finding("bad_cells", severity, text, way_out, (name,), {"cells": bad, "filled": filled}))
     nothing = next((p["rows"] for p in patterns(look) if len(p["missing"]) == len(look.inputs)), 0)
     if nothing:
         text = f"{plural(nothing, 'row')} of {rows:,} ({share(nothing, rows)}) hold none of the inputs."
@@ -59,12 +53,26 @@ def gap_findings(look: Look) -> list[Finding]:
     return findings
 
 
-def _reasons(look: Look, name: str) -> str:
-    reasons: dict[str, int] = {}
-    for cell in look.ledger.bad:
-        if cell.column == name:
-            reasons[cell.reason] = reasons.get(cell.reason, 0) + 1
-    first = sorted(reasons.items(), key=lambda r: -r[1])[:3]
+def broken_findings(scanned: dict[str, Scanned], cells: list[BadCell], other: str = "") -> list[Finding]:
+    """Columns with cells that cannot be read. `other`: the name of the table, where it is not the one inspected."""
+    findings = []
+    for name, column in scanned.items():
+        bad = int(column.bad.sum())
+        filled = bad + int(column.here.sum())
+        if bad:
+            whose, many = f" in {other}" if other else "", bad > BROKEN * filled
+            said = f"cannot be read ({share(bad, filled)}): {_reasons(cells, name)}."
+            text = f"{plural(bad, 'cell')} of {name!r}{whose} {said}"
+            stops = " plait.fit stops above 5 %, unless max_bad allows more." if many and not other else ""
+            way_out = f"Repair them; they count as missing.{stops}"
+            figures = {"cells": bad, "filled": filled, **({"table": other} if other else {})}
+            findings.append(Finding("bad_cells", SERIOUS if many else WARNING, text, way_out, (name,), figures))
+    return findings
+
+
+def _reasons(cells: list[BadCell], name: str) -> str:
+    reasons = Counter(cell.reason for cell in cells if cell.column == name)
+    first = reasons.most_common(3)
     return "; ".join(f"{reason} ({n})" for reason, n in first)
 
 

@@ -81,7 +81,7 @@ def inspection_page(table: Table, facts: Facts, findings: Sequence[Finding], bad
         ("missing", "What is missing together", gaps(facts)),
         ("duplicates", "Duplicates", duplicates(facts, cells)),
         ("drift", "Differences", drift(facts)),
-        ("broken", "Cells that cannot be read", broken(bad_cells, facts["odd_cells"])),
+        ("broken", "Cells that cannot be read", broken(facts, bad_cells)),
     ]
     shown = [(key, title, body) for key, title, body in sections if body]
     head = tag(

@@ -7,7 +7,7 @@ from typing import Any
 from plait.data.ledger import shown
 from plait.data.table import Table
 from plait.inspection.findings import amount
-from plait.modalities import modality
+from plait.inspection.scan import is_filed
 from plait.report import words
 from plait.report.markup import Html, div, join, name_html, span, tag
 from plait.report.media import Media
@@ -25,8 +25,8 @@ class Cells:
         self._kinds = {c["name"]: c["modality"] for c in columns if c["modality"]}
 
     def filed(self, column: str) -> bool:
-        """Whether its cells are files: pictures, sounds."""
-        return bool(modality(self._kinds[column]).suffixes)
+        """Whether its cells are files, or lists: pictures, sounds."""
+        return is_filed(self._kinds[column])
 
     def may_show(self, column: str) -> bool:
         """Whether the cells of a column were read."""

@@ -115,12 +115,18 @@ def _differences(title: object, columns: dict[str, dict[str, Any]]) -> Html:
     return div("card", tag("h4", title), table(["column", "#AUC", "", "#missing", "what moved"], rows, class_="wide"))
 
 
-def broken(bad: list[dict[str, Any]], odd: list[dict[str, Any]]) -> Html | None:
-    """Cells that cannot be read, and those read with a remark."""
-    if not bad and not odd:
+def broken(facts: dict[str, Any], bad: list[dict[str, Any]]) -> Html | None:
+    """Cells that cannot be read, also of a second table, and those read with a remark."""
+    other = facts["drift"]["against"] or {"table": "", "bad_cells": []}
+    lists = (
+        (bad, "They count as missing."),
+        (other["bad_cells"], f"Of {other['table']}. They count as missing."),
+        (facts["odd_cells"], "Read, with a remark."),
+    )
+    if not any(cells for cells, _ in lists):
         return tag("p", "None.", class_="soft")
     parts = []
-    for cells, said in ((bad, "They count as missing."), (odd, "Read, with a remark.")):
+    for cells, said in lists:
         if cells:
             rows = [
                 [words.count(b["row"]), name_html(b["column"]), tag("code", b["path"]), b["reason"]]

@@ -25,6 +25,12 @@ CHUNK = 16  # files a worker takes at once
 LONG = 40  # characters of a text that is no name
 STEP = 20_000  # values between two movements of the bar
 RECURRING = {"category", "labels", "number", "date"}  # kinds whose values return without being the same thing
+KEPT = {"text", *RECURRING}  # kinds whose cells stand in the table: they are kept, of all others the figures only
+
+
+def is_filed(kind: str) -> bool:
+    """Whether cells of this kind are files, or lists of pictures or texts: told apart by their bytes, and not kept."""
+    return kind not in KEPT
 
 
 @dataclass
@@ -35,12 +41,13 @@ class Scanned:
     places: np.ndarray  # (rows,) the distinct content of each row; -1 where missing or broken
     bad: np.ndarray  # (rows,) bool
     firsts: np.ndarray  # (distinct,) the first row of each content
-    cells: list[Cell]  # (distinct,) what was read; empty for files, which are not kept
+    cells: list[Cell]  # (distinct,) what was read; empty for files and lists, which are not kept
     figures: dict[str, np.ndarray] = field(default_factory=dict)  # name -> (distinct,)
     marks: np.ndarray | None = None  # (distinct,) uint64; with `known`: where there is one
     known: np.ndarray | None = None
     smalls: np.ndarray | None = None  # (distinct, 16, 16, 3) uint8
     ratios: np.ndarray | None = None
+    words: np.ndarray | None = None  # (distinct, hashed words), of lists of texts
 
     @property
     def name(self) -> str:
@@ -58,9 +65,9 @@ class Scanned:
 
     @property
     def content(self) -> bool:
-        """Whether two equal cells are the same thing: files and texts, but not names and numbers, which return. Texts
-        that are short and mostly return are names."""
-        if modality(self.column.modality or "text").suffixes:
+        """Whether two equal cells are the same thing: files, lists and texts, but not names and numbers, which return.
+        Texts that are short and mostly return are names."""
+        if is_filed(self.column.modality or "text"):
             return True
         if self.column.modality in RECURRING or not self.cells:
             return False
@@ -86,6 +93,7 @@ class Scanned:
             pick(self.known),
             pick(self.smalls),
             pick(self.ratios),
+            pick(self.words),
         )
 
     def row_values(self, figure: str) -> np.ndarray:
@@ -102,7 +110,7 @@ def scan(
     entered in the ledger."""
     return {
         name: _files(_Reader(tables, column), column, ledger, progress)
-        if modality(column.modality or "text").suffixes
+        if is_filed(column.modality or "text")
         else _values(_Reader(tables, column), column, ledger, progress)
         for name, column in columns.items()
     }
@@ -112,7 +120,8 @@ class _Reader:
     """Loads and reads the cells of one column of one table or several."""
 
     def __init__(self, tables: Sequence[Table], column: Column) -> None:
-        self._part, self._options = modality(column.modality or "text"), column.options
+        self.kind, self._options = column.modality or "text", column.options
+        self._part = modality(self.kind)
         self.values = [value for table in tables for value in table.column(column.name)]
         self._folders = [table.folder for table in tables]
         self._starts = np.cumsum([0, *(len(table) for table in tables[:-1])]).tolist()
@@ -134,7 +143,7 @@ class _Reader:
 
 
 def _files(reader: _Reader, column: Column, ledger: Ledger, progress: Progress) -> Scanned:
-    """A column of files: each distinct path loaded, each distinct content read, in threads; no content is kept."""
+    """A column of files or lists: each distinct path loaded, each distinct content read, in threads; no content is kept."""
     values = reader.values
     where: dict[Any, list[int]] = {}
     for row, value in enumerate(values):
@@ -177,7 +186,7 @@ def _look(reader: _Reader, row: int, met: dict[Any, tuple[Seen | str, list[str]]
     if key not in met:
         said: list[str] = []
         try:
-            met[key] = (measured(reader.read(raw, said)), said)
+            met[key] = (measured(reader.read(raw, said), reader.kind), said)
         except MediaError as error:
             met[key] = (str(error), said)
     return (key,)
@@ -255,6 +264,8 @@ class _Found:
         names = sorted({name for seen in self._seen for name in seen.figures})
         figures = {n: np.array([s.figures.get(n, np.nan) for s in self._seen], dtype=np.float64) for n in names}
         done = Scanned(column, places, bad, firsts, [], figures)
+        words = [seen.words for seen in self._seen if seen.words is not None]
+        done.words = np.stack(words) if words else None
         if any(seen.mark is not None for seen in self._seen):
             blank = np.zeros((16, 16, 3), np.uint8)
             done.known = np.array([seen.mark is not None for seen in self._seen])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.drift import FEWEST, apart
-from plait.inspection.cells import folded, worded
+from plait.inspection.cells import USED, WORDS, folded, worded
 from plait.inspection.findings import NOTE, WARNING, Finding, amount
 from plait.inspection.scan import Scanned
 
@@ -42,14 +42,18 @@ def _figures(scanned: Scanned, left: np.ndarray, right: np.ndarray) -> tuple[lis
         return names, a, b
     names = list(scanned.figures)
     each = np.stack([scanned.row_values(n) for n in names], 1) if names else np.zeros((len(scanned.places), 0))
-    return names, np.nan_to_num(each[left]), np.nan_to_num(each[right])
+    a, b = np.nan_to_num(each[left]), np.nan_to_num(each[right])
+    if scanned.words is None:
+        return names, a, b
+    more = [scanned.words[scanned.places[rows]] for rows in (left, right)]
+    return names + [USED] * WORDS, np.concatenate([a, more[0]], 1), np.concatenate([b, more[1]], 1)
 
 
 def _moved(names: list[str], a: np.ndarray, b: np.ndarray) -> list[dict[str, Any]]:
     """The figures that differ most by themselves."""
     found = []
     for i, name in enumerate(names):
-        if name == "words used":
+        if name == USED:
             continue
         both = np.concatenate([a[:, i], b[:, i]])
         _, place, counts = np.unique(both, return_inverse=True, return_counts=True)

@@ -37,11 +37,17 @@ class Twins:
 
     def clusters(self, *, near: bool = True) -> list[np.ndarray]:
         """The rows of each thing that several rows hold, the largest first."""
-        labels = self.alike if near else self.exact
-        order = np.argsort(labels, kind="stable")
-        order = order[labels[order] >= 0]
-        groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(order) else []
-        return sorted((g for g in groups if len(g) > 1), key=len, reverse=True)
+        return clusters(self.alike if near else self.exact)
+
+
+def clusters(labels: np.ndarray) -> list[np.ndarray]:
+    """The rows that share a label (rows,), where several do, the largest group first; -1 is no label."""
+    order = np.argsort(labels, kind="stable")
+    order = order[labels[order] >= 0]
+    same = labels[order[1:]] == labels[order[:-1]]
+    order = order[np.r_[False, same] | np.r_[same, False]] if len(order) else order  # of a million rows, few share
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1) if len(order) else []
+    return sorted(groups, key=len, reverse=True)
 
 
 def twins(scanned: Scanned) -> Twins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 from collections.abc import Callable, Sequence
@@ -12,10 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, claim_files, decoding, load_file, refusal, silent
+from plait.modalities.base import Claim, Modality, claim_files, decoding, load_long, refusal, silent
 from plait.reading import mp3, speakers, wav
 from plait.reading.arrays import is_array, packed, unpacked
-from plait.reading.magic import sniff
+from plait.reading.magic import HEAD, sniff
+from plait.reading.mapped import AsFile, Raw
 from plait.types import Note, Wave
 
 READS = "WAV, FLAC, Ogg, MP3, AIFF, AU, or the sound of MP4, M4A, AAC, WebM, MKV or AVI"
@@ -48,11 +48,11 @@ class Audio(Modality):
     def claim(self, values: Sequence[Any], *, target: bool) -> Claim | None:
         return claim_files(values, self.suffixes, "sound", lambda value: _with_rate(value) is not None)
 
-    def load(self, value: Any, folder: Path) -> bytes | None:
+    def load(self, value: Any, folder: Path) -> Raw | None:
         if is_array(value):
             raise MediaError(f"found an array without a sample rate, expected {ARRAYS}")
         if (given := _with_rate(value)) is None:
-            return load_file(value, folder, "a sound")
+            return load_long(value, folder, "a sound")
         array, rate = given
         if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or int(rate) != rate:
             raise MediaError(f"found a sample rate of {str(rate)[:40]}, expected a whole number of Hz")
@@ -60,7 +60,7 @@ class Audio(Modality):
             raise MediaError(f"a sample rate of {rate} Hz, expected {MIN_RATE} to {MAX_RATE}")
         return _ARRAY + struct.pack("<I", int(rate)) + packed(array, ARRAYS)
 
-    def read(self, raw: bytes, *, note: Note = silent) -> Wave:
+    def read(self, raw: Raw, *, note: Note = silent) -> Wave:
         with decoding(raw, "sound", READS):
             wave = _read(raw, note)
         loudest = max(float(wave.samples.max()), -float(wave.samples.min()), key=lambda peak: (peak != peak, peak))
@@ -82,8 +82,8 @@ def _with_rate(value: Any) -> tuple[Any, Any] | None:
     return None
 
 
-def _read(raw: bytes, note: Note) -> Wave:
-    if raw.startswith(_ARRAY):
+def _read(raw: Raw, note: Note) -> Wave:
+    if raw[: len(_ARRAY)] == _ARRAY:
         rate = struct.unpack_from("<I", raw, len(_ARRAY))[0]
         values = _scaled(unpacked(raw[len(_ARRAY) + 4 :]))
         return _averaged(lambda first, n: values[first : first + n], len(values), values.shape[1], rate, note)
@@ -93,7 +93,7 @@ def _read(raw: bytes, note: Note) -> Wave:
         frames = found.size // (found.channels * found.bits // 8)
         plain = lambda first, n: wav.samples(raw, found, first, n)  # noqa: E731
         return _averaged(plain, frames, found.channels, found.rate, note, _shares(found))
-    kind = sniff(raw)
+    kind = sniff(raw[:HEAD])
     if kind is not None and kind.name in _TRACKS:
         from plait.modalities.containers import read_sound
 
@@ -105,19 +105,17 @@ def _read(raw: bytes, note: Note) -> Wave:
     return _decoded(raw, kind.name, note)
 
 
-def _decoded(raw: bytes, kind: str, note: Note) -> Wave:
+def _decoded(raw: Raw, kind: str, note: Note) -> Wave:
     """A sound that libsndfile decodes."""
     import soundfile
 
     _cut(wav.share_there(raw), note)
     if kind == "an Ogg file":
         _check_pages(raw, note)
-    cut = False
-    if kind == "an MP3 sound":
-        raw, cut = mp3.counted(raw)
-        if cut:
-            note("the file is cut off within its last frame")
-    with soundfile.SoundFile(io.BytesIO(raw)) as sound:
+    before, start, cut = mp3.counted(raw) if kind == "an MP3 sound" else (b"", 0, False)
+    if cut:
+        note("the file is cut off within its last frame")
+    with soundfile.SoundFile(AsFile(raw, before=before, start=start)) as sound:
         frames, channels = sound.frames, sound.channels
         if frames < 2**60 and frames * channels > max(BOMB, 500 * len(raw)):  # FLAC may not know how long it is
             raise MediaError(f"claims {frames} samples of {channels} channels in {len(raw)} bytes, as only a bomb does")
@@ -131,7 +129,7 @@ def _decoded(raw: bytes, kind: str, note: Note) -> Wave:
         return _averaged(block, frames, channels, sound.samplerate, note, _shares(wav.parse(raw)))
 
 
-def _check_pages(raw: bytes, note: Note) -> None:
+def _check_pages(raw: Raw, note: Note) -> None:
     """Refuses an Ogg file that ends within a page: libsndfile leaves such a page, often the only one, out without a word."""
     last = raw.rfind(b"OggS")
     lengths = raw[last + 27 : last + 27 + (raw[last + 26] if last + 26 < len(raw) else 255)]

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, NamedTuple
 from plait.errors import MediaError, MissingExtraError
 from plait.reading.encoded import base64_head, from_base64
 from plait.reading.magic import HEAD, is_text, sniff
-from plait.reading.paths import MAX_FILE_BYTES, read_path
+from plait.reading.mapped import MAX_FILE_BYTES, Raw
+from plait.reading.paths import map_path, read_path
 from plait.types import Cell, Note
 
 
@@ -144,6 +145,18 @@ def load_file(value: Any, folder: Path, suffix_hint: str) -> bytes | None:
     """The bytes that a cell holds, as they are or as base64 text, or those of the file it names, relative to the
     table's folder. A dict {"bytes": …, "path": …}, as Hugging Face writes it, is either. Empty cells are missing.
     `suffix_hint`: what is expected, for the message: "a picture"."""
+    found = _held_or_named(value, suffix_hint)
+    return read_path(found, folder) if isinstance(found, str) else found
+
+
+def load_long(value: Any, folder: Path, suffix_hint: str) -> Raw | None:
+    """As `load_file`, of a sound or a video: a large file is mapped."""
+    found = _held_or_named(value, suffix_hint)
+    return map_path(found, folder) if isinstance(found, str) else found
+
+
+def _held_or_named(value: Any, suffix_hint: str) -> bytes | str | None:
+    """The bytes that a cell holds, or the path that it names."""
     if isinstance(value, dict):
         if not value.keys() & {"bytes", "path"}:
             raise MediaError(f"found a dict of {', '.join(map(str, value))[:80] or 'nothing'}, expected bytes or path")
@@ -159,7 +172,7 @@ def load_file(value: Any, folder: Path, suffix_hint: str) -> bytes | None:
         return None
     if (content := from_base64(text)) is not None:
         return whole(content)
-    return read_path(text, folder)
+    return text
 
 
 def whole(content: bytes) -> bytes:
@@ -172,7 +185,7 @@ def whole(content: bytes) -> bytes:
 
 
 @contextmanager
-def decoding(raw: bytes, kind: str, reads: str) -> Iterator[None]:
+def decoding(raw: Raw, kind: str, reads: str) -> Iterator[None]:
     """Whatever a decoder raises in this block becomes a MediaError that says what the bytes are: none of the decoder's
     words, which may hold parts of memory. `kind`: "picture"; `reads`: the formats that are read, for the message."""
     try:
@@ -188,11 +201,12 @@ def decoding(raw: bytes, kind: str, reads: str) -> Iterator[None]:
         raise MediaError(refusal(raw, kind, reads)) from None
 
 
-def refusal(raw: bytes, kind: str, reads: str) -> str:
+def refusal(raw: Raw, kind: str, reads: str) -> str:
     """Why these bytes cannot be read as `kind`, by how they begin."""
-    found = sniff(raw)
+    head = raw[:HEAD]
+    found = sniff(head)
     if found is None:
-        return f"not a {kind}: {'text' if is_text(raw) else 'nothing'} that is read here (expected {reads})"
+        return f"not a {kind}: {'text' if is_text(head) else 'nothing'} that is read here (expected {reads})"
     if found.family != kind:
         return f"not a {kind}: the content is {found.name}"
     return f"{found.name} that is damaged, or of a sort that is not read here"

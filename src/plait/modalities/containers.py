@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,8 @@ from plait.errors import MediaError, MissingExtraError, PlaitError
 from plait.modalities.base import refusal, silent
 from plait.reading import speakers
 from plait.reading.magic import HEAD, sniff
+from plait.reading.mapped import AsFile, Raw
 from plait.types import Note, Wave
-
-Raw = bytes | mmap
 
 FORMATS = ("mov", "mp4", "m4a", "matroska", "webm", "avi", "gif", "mpegts", "aac")  # as FFmpeg calls them
 VIDEO_CODECS = (
@@ -53,24 +51,16 @@ class Clock:
             raise MediaError(f"takes longer than {BUDGET:g} s to decode")
 
 
-class _Bytes:
-    """What PyAV needs of a file, over bytes or a memory map; it is asked all the time and so keeps the clock."""
+class _Timed:
+    """A file over bytes or a map that keeps the clock: it is asked all the time."""
 
     def __init__(self, *, raw: Raw, clock: Clock) -> None:
-        self._view, self._place, self._clock = memoryview(raw), 0, clock
+        self._file, self._clock = AsFile(raw), clock
+        self.seek, self.tell = self._file.seek, self._file.tell
 
     def read(self, size: int) -> bytes:
         self._clock.check()
-        part = bytes(self._view[self._place : self._place + size])
-        self._place += len(part)
-        return part
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        self._place = max(0, offset + (0, self._place, len(self._view))[whence])
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
+        return self._file.read(size)
 
 
 @contextmanager
@@ -93,7 +83,7 @@ def opened(raw: Raw, kind: str, clock: Clock) -> Iterator[Any]:
         "threads": "1",
     }
     try:
-        file = _Bytes(raw=raw, clock=clock)
+        file = _Timed(raw=raw, clock=clock)
         with av.open(file, options=options, metadata_errors="replace", io_open=refuse) as container:
             yield container
     except PlaitError:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from mmap import ACCESS_READ, mmap
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from plait.errors import MediaError
-from plait.modalities.base import Claim, Modality, claim_files, load_file, silent
+from plait.modalities.base import Claim, Modality, claim_files, load_long, silent
 from plait.modalities.containers import (
     MAX_PIXELS,
     MAX_SECONDS,
     VIDEO_CODECS,
     Clock,
-    Raw,
     codec_name,
     decode_sound,
     opened,
 )
-from plait.modalities.tape import HELD_BYTES, NOTHING, shown, wind
-from plait.reading.paths import open_path
+from plait.modalities.tape import NOTHING, shown, wind
+from plait.reading.mapped import Raw
 from plait.types import Clip, Note, Wave
 
-MAX_FILE_BYTES = 16 * 2**30
 MAX_FRAMES = 1024
 MAX_VALUES = 400_000_000  # frames x height x width x 3 of a cell: larger frames are made smaller
 MOST_STRETCHED = 16.0  # width of a pixel in its heights, or the other way round; beyond, the header is not believed
@@ -34,7 +31,8 @@ MOST_STRETCHED = 16.0  # width of a pixel in its heights, or the other way round
 
 class Video(Modality):
     """A video: uint8 RGB frames (T, H, W, 3), upright, pixels made square, transparency laid on white, with the second
-    at which each comes on the screen, and the sound track. An animated GIF is a video, a JPEG picture is not."""
+    at which each comes on the screen, and the sound track. Of frames that the file calls interlaced the upper field is
+    shown, at full height. An animated GIF is a video, a JPEG picture is not."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 
@@ -42,8 +40,7 @@ class Video(Modality):
         return claim_files(values, self.suffixes, "video")
 
     def load(self, value: Any, folder: Path) -> Raw | None:
-        large = _large(value, folder)
-        return load_file(value, folder, "a video") if large is None else _mapped(large)
+        return load_long(value, folder, "a video")
 
     def read(
         self,
@@ -74,28 +71,6 @@ class Video(Modality):
         times = (np.array(ticks, dtype=np.float64) - tape.begin) * tape.base
         wave = _sound(raw, clock, tape.begin * tape.base, seconds, note) if audible else None
         return Clip(np.stack(pictures), times, wave)
-
-
-def _large(value: Any, folder: Path) -> Path | None:
-    """The path of a regular file too large to be read whole; None for all else, which `load_file` reads or refuses."""
-    try:
-        path = folder / os.fspath(value).strip()
-        return path if path.is_file() and path.stat().st_size > HELD_BYTES else None
-    except (TypeError, ValueError, OSError):
-        return None
-
-
-def _mapped(path: Path) -> mmap:
-    """A file as bytes that are fetched when they are looked at."""
-    descriptor = open_path(str(path), path.parent)
-    try:
-        if os.fstat(descriptor).st_size > MAX_FILE_BYTES:
-            raise MediaError(f"is larger than {MAX_FILE_BYTES >> 30} GB")
-        return mmap(descriptor, 0, access=ACCESS_READ)
-    except OSError as error:
-        raise MediaError(error.strerror or type(error).__name__) from None
-    finally:
-        os.close(descriptor)
 
 
 def _track(container: Any) -> Any:
@@ -151,6 +126,8 @@ class _Screen:
         ratio = float(stream.sample_aspect_ratio or 1)
         self._ratio = ratio if 1 / MOST_STRETCHED <= ratio <= MOST_STRETCHED else 1.0
         self._size: tuple[int, int] | None = None
+        self._fields: Any = None
+        self._layout: tuple[int, int, str] | None = None
         self._facing = Facing(False, False, False)
 
     def picture(self, frame: Any) -> np.ndarray:
@@ -159,6 +136,8 @@ class _Screen:
             self._size, self._facing = self._target(frame.width, frame.height), facing(frame)
         width, height = self._size
         same = (width, height) == (frame.width, frame.height)
+        if frame.interlaced_frame:
+            frame = self._one_field(frame)
         alpha = any(c.is_alpha for c in frame.format.components)
         pixels: np.ndarray = self._scaler.reformat(
             frame, width, height, "rgba" if alpha else "rgb24", interpolation="BILINEAR" if same else "AREA"
@@ -167,6 +146,22 @@ class _Screen:
             share = pixels[..., 3:].astype(np.float32) / 255
             pixels = (pixels[..., :3] * share + 255 * (1 - share)).round().astype(np.uint8)
         return self._facing.upright(pixels)
+
+    def _one_field(self, frame: Any) -> Any:
+        """Every second line of a frame whose lines are of two moments in turn, which would show as a comb where something
+        moves."""
+        from av.filter import Graph
+
+        layout = (frame.width, frame.height, frame.format.name)
+        if layout != self._layout:
+            self._fields, self._layout = Graph(), layout
+            width, height, name = layout
+            source = self._fields.add_buffer(width=width, height=height, format=name, time_base=Fraction(1, 1000))
+            self._fields.link_nodes(
+                source, self._fields.add("field", "top"), self._fields.add("buffersink")
+            ).configure()
+        self._fields.push(frame)
+        return self._fields.pull()
 
     def _target(self, width: int, height: int) -> tuple[int, int]:
         """Pixels made square by making them larger, then the whole smaller where that is allowed."""

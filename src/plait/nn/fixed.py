@@ -33,6 +33,7 @@ class Describer:
     chunk: int = 0
     parts: tuple[Any, ...] = ()
     known: None = None
+    pieces: None = None
 
     def prepare(self, cells: Sequence[Any]) -> list[Prepared]:
         return [{self.name: self.make(cell)} for cell in cells]

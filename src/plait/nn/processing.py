@@ -120,6 +120,10 @@ class Texts:
             found = [self.tokenizer.encode(self.prompt.replace("{}", piece)) for piece in pieces] or [first]
         return [w.ids + [0] * (self._skip + 1 - len(w.ids)) for w in found]
 
+    def pieces(self, text: str) -> int:
+        """How many windows a text is cut in."""
+        return 1 if len(text.encode("utf-8", "replace")) <= self.room - SPARE else len(self.windows(text))
+
     def parts(self, cells: Sequence[str]) -> Iterator[Part]:
         """Windows of one length, rounded up, go together, so that the numbers of a text do not depend on the others."""
         whole = self._fill is not None
@@ -294,15 +298,21 @@ class Sounds:
             samples = soxr.resample(samples, wave.rate, self.rate, quality="HQ")
         return np.pad(samples, (0, max(0, int(SHORTEST * self.rate) - len(samples)))).astype(np.float32, copy=False)
 
+    def pieces(self, wave: Wave) -> int:
+        """How many windows a sound is cut in."""
+        return len(self._starts(round(len(wave.samples) * self.rate / wave.rate)))
+
+    def _starts(self, length: int) -> range:
+        """Where the windows of so many samples begin. A short rest says nothing."""
+        size = int(self.seconds * self.rate)
+        return range(0, max(1, length - size // 10 + 1), size)
+
     def parts(self, cells: Sequence[Wave]) -> Iterator[Part]:
         size = int(self.seconds * self.rate)
         for i, cell in enumerate(cells):
             samples = self.samples(cell)
-            for start in range(0, len(samples), size):
-                window = samples[start : start + size]
-                if start and len(window) < size // 10:
-                    break  # a short rest says nothing
-                yield self._part(i, window, start / self.rate)
+            for start in self._starts(len(samples)):
+                yield self._part(i, samples[start : start + size], start / self.rate)
 
     def _part(self, owner: int, window: np.ndarray, begins: float) -> Part:
         """Whisper knows the end of a sound by the silence behind it: it gets some, whose tokens are left out."""

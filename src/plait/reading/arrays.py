@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plait.errors import MediaError
-from plait.reading.paths import MAX_FILE_BYTES
+from plait.reading.mapped import MAX_FILE_BYTES
 
 MAGIC = b"\x93NUMPY"
 KINDS = "buif"  # truth values, whole numbers, floats

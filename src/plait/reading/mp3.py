@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from plait.reading.mapped import Raw
+
 _KBITS = (
     (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),  # MPEG-2 and 2.5
     (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG-1
@@ -27,24 +29,24 @@ class Frame(NamedTuple):
     side: int  # bytes between its header and its data
 
 
-def counted(raw: bytes) -> tuple[bytes, bool]:
-    """The same sound with a count of its frames in front, and whether its last frame is cut. As it is where no two
-    frames follow each other."""
+def counted(raw: Raw) -> tuple[bytes, int, bool]:
+    """The bytes that belong in front of the sound, which count its frames where nothing in it does; where the sound
+    begins; and whether its last frame is cut. As it is where no two frames follow each other."""
     start = _after_tags(raw)
     first = next((f for f in _candidates(raw, start) if _frame(raw, f.place + f.length, f.sort)), None)
     if first is None:
-        return raw, False
+        return b"", 0, False
     mark = first.place + 4 + first.side
     if raw[mark : mark + 4] in (b"Xing", b"Info") and raw[mark + 7] & 1:
-        return raw[first.place :], False
+        return b"", first.place, False
     count, place = 0, first.place
     while frame := _frame(raw, place, first.sort) or _next(raw, place, first.sort):
         count += 1
         place = frame.place + frame.length
-    return _promise(raw[first.place : first.place + 4], count) + raw[first.place :], place > len(raw)
+    return _promise(raw[first.place : first.place + 4], count), first.place, place > len(raw)
 
 
-def _after_tags(raw: bytes) -> int:
+def _after_tags(raw: Raw) -> int:
     """Where the sound begins: after ID3v2 tags, which may hold pictures."""
     place = 0
     while raw[place : place + 3] == b"ID3" and place + 10 <= len(raw):
@@ -53,7 +55,7 @@ def _after_tags(raw: bytes) -> int:
     return place
 
 
-def _frame(raw: bytes, place: int, sort: bytes | None = None) -> Frame | None:
+def _frame(raw: Raw, place: int, sort: bytes | None = None) -> Frame | None:
     """The frame whose header stands here, if one does, and if it is of this sort."""
     head = raw[place : place + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
@@ -69,7 +71,7 @@ def _frame(raw: bytes, place: int, sort: bytes | None = None) -> Frame | None:
     return Frame(place, length, own, (17 if mono else 32) if one else (9 if mono else 17))
 
 
-def _candidates(raw: bytes, start: int) -> Iterator[Frame]:
+def _candidates(raw: Raw, start: int) -> Iterator[Frame]:
     place = raw.find(b"\xff", start, start + _SEARCHED)
     while place >= 0:
         if frame := _frame(raw, place):
@@ -77,7 +79,7 @@ def _candidates(raw: bytes, start: int) -> Iterator[Frame]:
         place = raw.find(b"\xff", place + 1, start + _SEARCHED)
 
 
-def _next(raw: bytes, place: int, sort: bytes) -> Frame | None:
+def _next(raw: Raw, place: int, sort: bytes) -> Frame | None:
     """The next frame after something that is none."""
     end = place + _SEARCHED
     while (place := raw.find(b"\xff", place, end)) >= 0:

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from plait.errors import MediaError
+from plait.reading.mapped import Raw, held, held_or_mapped
 
-MAX_FILE_BYTES = 512 * 2**20
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/", "/sys/")  # some of them pass for regular files
@@ -22,22 +22,12 @@ _KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, 
 
 def read_path(text: str, folder: Path) -> bytes:
     """The bytes of the file that `text` names, relative to `folder`. Raises MediaError."""
-    descriptor = open_path(text, folder)
-    try:
-        size = os.fstat(descriptor).st_size
-        if size > MAX_FILE_BYTES:
-            raise MediaError(f"is larger than {MAX_FILE_BYTES >> 20} MB")
-        parts = []
-        while size > 0 and (part := os.read(descriptor, size)):
-            parts.append(part)
-            size -= len(part)
-    except OSError as error:
-        raise MediaError(error.strerror or type(error).__name__) from None
-    finally:
-        os.close(descriptor)
-    if not parts:
-        raise MediaError("the file is empty (0 bytes)")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return held(open_path(text, folder))
+
+
+def map_path(text: str, folder: Path) -> Raw:
+    """The same of a sound or a video, which may be long: a map of the file where it is large. Raises MediaError."""
+    return held_or_mapped(open_path(text, folder))
 
 
 def open_path(text: str, folder: Path) -> int:
@@ -114,7 +104,7 @@ def _nowhere(given: str, folder: Path) -> str:
     if os.path.isabs(given):
         return "no such file"
     if os.path.isfile(given):
-        return f"no such file in {folder}, but in the working directory: did you mean base='.'?"
+        return f"no such file in {folder}, but in the working directory: did you mean base='.' (--base .)?"
     return f"no such file (relative paths are taken from {folder})"
 
 

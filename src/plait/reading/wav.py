@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from plait.reading.mapped import Raw
+
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+FORM = 40  # bytes of a whole "fmt " chunk, by which it names its loudspeakers
 UNKNOWN = 0x7FFF0000  # bytes: from here on a declared size only says that the writer did not know it
 
 
@@ -24,7 +27,7 @@ class Wav(NamedTuple):
     declared: int  # of the samples, in bytes; 0 where the header does not know
 
 
-def parse(raw: bytes) -> Wav | None:
+def parse(raw: Raw) -> Wav | None:
     """The parts of a WAV file; None where it is none, or its header is not whole."""
     if raw[:4] not in (b"RIFF", b"RF64") or raw[8:12] != b"WAVE":
         return None
@@ -35,7 +38,7 @@ def parse(raw: bytes) -> Wav | None:
         if name == b"ds64" and size >= 24 and place + 24 <= len(raw):
             long = struct.unpack_from("<Q", raw, place + 8)[0]
         if name == b"fmt " and size >= 16 and place + 16 <= len(raw):
-            form = _form(raw[place : place + size])
+            form = _form(raw[place : place + min(size, FORM)])
         if name == b"data":
             if form is None:
                 return None
@@ -58,7 +61,7 @@ def _form(chunk: bytes) -> tuple[int, int, int, int, int]:
     return encoding, channels, rate, bits, mask
 
 
-def samples(raw: bytes, wav: Wav, first: int, frames: int) -> np.ndarray | None:
+def samples(raw: Raw, wav: Wav, first: int, frames: int) -> np.ndarray | None:
     """(frames, channels) float32, as libsndfile scales them; None for an encoding that this file does not decode.
     Fewer frames where the file ends."""
     width = wav.bits // 8
@@ -92,7 +95,7 @@ _SCALES = {
 }
 
 
-def share_there(raw: bytes) -> float:
+def share_there(raw: Raw) -> float:
     """Which share of the samples that the header of a WAV, AIFF or AU file declares is there; 1 where it cannot be
     told. libsndfile reads what is there without a word."""
     if wav := parse(raw):

@@ -2,13 +2,15 @@
 
 The convention is that of `imagefolder` and `audiofolder` of Hugging Face datasets
 (its page "Create an image dataset"): train/tomato/1.png is a row of class tomato that trains; a
-metadata.csv, .jsonl or .parquet names files, relative to itself, in `file_name` and in columns ending in `_file_name`.
+metadata.csv, .jsonl or .parquet names files, relative to itself, in `file_name` and in columns ending in `_file_name`; lists of
+files in `file_names` and in columns ending in `_file_names`.
 """
 
 from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from plait.errors import TableError
 from plait.modalities import MODALITIES, modality
+from plait.modalities.several import items_of, present
 from plait.sources.encoding import utf8
 from plait.sources.frames import stack, with_column
 from plait.sources.tablefile import holds_table, read_file
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 MEDIA = ("image", "video", "audio")  # a suffix of two kinds belongs to the first
 TEXT = ".txt"
+NAMES = re.compile(r"(^|_)file_names?$")  # of columns whose cells name files
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
@@ -34,7 +38,7 @@ SPLITS = {
 }
 LAYOUT = (
     "Expected a folder for each class (root/tomato/1.png), media beside a metadata.csv, metadata.jsonl or "
-    "metadata.parquet with a column 'file_name', or a data set that save_to_disk wrote."
+    "metadata.parquet with a column 'file_name' or 'file_names', or a data set that save_to_disk wrote."
 )
 
 
@@ -181,8 +185,8 @@ def _by_metadata(root: Path, files: list[str], metadata: list[str]) -> tuple[pd.
         frame, paths, renamed = _from_root(frame, file, kinds)
         frames.append(frame)
         notices += [*told, *renamed]
-        named.update(*paths)
-        where += paths[0] if "/" not in file else [file] * len(frame)
+        named.update(path for column in paths for row in column for path in row)
+        where += [row[0] if row else "" for row in paths[0]] if "/" not in file else [file] * len(frame)
     splits = _splits(where)
     unnamed = [file for file in files if _kind(file, kinds) and file not in named]
     if unnamed:
@@ -197,29 +201,42 @@ def _by_metadata(root: Path, files: list[str], metadata: list[str]) -> tuple[pd.
 
 def _from_root(
     frame: pd.DataFrame, file: str, kinds: dict[str, str]
-) -> tuple[pd.DataFrame, list[list[str]], list[str]]:
-    """The metadata with its files named from the root; the paths of each column that names files; notices. `file_name`
-    gets the name of what it holds (image, audio, video), `mask_file_name` becomes `mask`, unless there is such a
-    column."""
+) -> tuple[pd.DataFrame, list[list[list[str]]], list[str]]:
+    """The metadata with its files named from the root; of each column that names files, the paths in each row; notices.
+    `file_name` gets the name of what it holds (image, audio, video), `file_names` the same with an s, `mask_file_name`
+    and `mask_file_names` become `mask`, unless there is such a column."""
     place = posixpath.dirname(file)
-    found = [c for c in frame.columns if c == "file_name" or c.endswith("_file_name")]
+    found = [c for c in frame.columns if NAMES.search(c)]
     if not found:
         raise TableError(
-            f"{file} has no column 'file_name' and none that ends in '_file_name'; found {', '.join(frame.columns)}. "
+            f"{file} has no column 'file_name' and none that ends in '_file_name' or '_file_names'; found "
+            f"{', '.join(frame.columns)}. "
             f"Name the files in it, relative to its folder, or give its path to read it as a plain table."
         )
     names: dict[str, str] = {}
-    paths: list[list[str]] = []
+    paths: list[list[list[str]]] = []
     for column in found:
-        values = [_moved(value, place) for value in frame[column]]
+        values = [_moved_all(value, place) if column.endswith("s") else _moved(value, place) for value in frame[column]]
         frame = with_column(frame, column, values)
-        paths.append([posixpath.normpath(v.strip().replace("\\", "/")) if isinstance(v, str) else "" for v in values])
-        kind = next((kind for path in paths[-1] if (kind := _kind(path, kinds))), "file")
-        name = kind if column == "file_name" else column.removesuffix("_file_name")
+        paths.append(
+            [[_plain(path) for path in present(value) or [value] if isinstance(path, str)] for value in values]
+        )
+        kind = next((kind for row in paths[-1] for path in row if (kind := _kind(path, kinds))), "file")
+        name = NAMES.sub("", column) or kind + "s" * column.endswith("s")
         if name not in frame.columns and name not in names.values():
             names[column] = name
     renamed = [f"The metadata's column {old!r} is called {new!r}." for old, new in names.items()]
     return frame.rename(columns=names), paths, renamed
+
+
+def _plain(path: str) -> str:
+    return posixpath.normpath(path.strip().replace("\\", "/"))
+
+
+def _moved_all(value: Any, place: str) -> Any:
+    """The same of a list of paths, or of one as JSON text."""
+    items = items_of(value)
+    return _moved(value, place) if items is None else [_moved(item, place) for item in items]
 
 
 def _moved(value: Any, place: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,12 @@ def find(name: str) -> Found | None:
     if own is None and path.is_dir():
         raise FetchError(f"{path} holds no config.json: expected a folder as transformers saves one.")
     return None
+
+
+def unmade(names: Iterable[str]) -> list[str]:
+    """Which of these weights are in installed packages and have yet to be converted, which takes a while, once."""
+    known = [name for name in dict.fromkeys(names) if canonical(name)]
+    return [name for name in known if (found := find(name)) is not None and not found.made]
 
 
 def _kept(name: str) -> list[Found]:
