@@ -246,7 +246,7 @@ def test_labels_have_a_floor_and_numbers_a_ladder() -> None:
 
 def test_networks_that_go_well_together_have_a_rung_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     here = ["all-MiniLM-L6-v2", "gemma-3-270m"]
-    for place in ("plait.comparing.rungs.find", "plait.presets.find"):
+    for place in ("plait.comparing.rungs.usable", "plait.presets.usable"):
         monkeypatch.setattr(place, lambda name: name in here)
     parts = [{"name": "text_pretrained", "weights": name} for name in here]
     found = {r.name: (r.kind, r.encoders) for r in ladder("note", "text").rungs}

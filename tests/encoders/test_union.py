@@ -116,7 +116,10 @@ def test_a_union_is_written_in_these_ways(part: Any) -> None:
 def test_short_names_and_weights_are_parts_too() -> None:
     found = named("tfidf+all-MiniLM-L6-v2", "text")
     assert found["parts"][1] == {"name": "text_pretrained", "weights": "all-MiniLM-L6-v2"}
-    assert named("pretrained", "image")["name"] == "image_pretrained" and named("text_gru", "text") == "text_gru"
+    assert (
+        named("pretrained", "image")["name"] == "image_pretrained"
+        and named("text_recurrent", "text") == "text_recurrent"
+    )
 
 
 @pytest.fixture
