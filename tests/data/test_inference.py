@@ -106,6 +106,8 @@ MEDIA: Tricky = {
     "films": ([f"a/{i}.mp4" for i in range(N)], "video"),
     "lists of pictures": ([[f"{i}.png", f"{i}b.png"][: 1 + i % 2] for i in range(N)], "images"),
     "lists of texts": ([[f"{LONG}{i}"] * (i % 3) for i in range(N)], "texts"),
+    "lists of short texts": ([[f"Note {i}.", f"A ripe no. {i}"] for i in range(N)], "texts"),
+    "lists of names of two words": ([["New York", f"San {'ABCDE'[i % 5]}"] for i in range(N)], "labels"),
     "lists of names": ([["a"], ["b", "c"]] * 30, "labels"),
     "lists of names as JSON": (['["a"]', "[]"] * 30, "labels"),
     "lists of few whole numbers": ([[1, 2], [3]] * 30, "labels"),

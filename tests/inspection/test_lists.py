@@ -111,3 +111,10 @@ def test_a_list_of_broken_pictures_is_a_bad_cell(tmp_path: Path) -> None:
     frame.at[4, "views"] = ["gone.png", "lost.png"]
     found = look(frame, base=tmp_path)
     assert [(b["row"], b["column"]) for b in found.bad_cells] == [(4, "views")] and one(found, "bad_cells")
+
+
+def test_sets_of_names_are_shown_by_their_names(tmp_path: Path) -> None:
+    frame = clean(60).assign(tags=pd.Series([["copperred", "tallish"], ["wideish"]] * 30))
+    text = look(frame).save_html(tmp_path / "page.html").read_text("utf-8")
+    card = text.split("<h3>tags")[1].split("<h3>")[0]
+    assert "copperred" in card and "list 2" not in text

@@ -35,9 +35,10 @@ class Cells:
     def of(self, row: int, column: str) -> Html:
         """One cell: a thumbnail, a player, or what stands in the table."""
         kind = self._kinds[column]
-        if self.filed(column):
+        value = self._table.frame[column].iloc[row]
+        if self.filed(column) or isinstance(value, (list, tuple)):
             return self._media.cell(row, column, kind)
-        text = shown(self._table.frame[column].iloc[row])
+        text = shown(value)
         return tag("q", text if len(text) <= LETTERS else text[:LETTERS] + " …", dir="auto")
 
 
