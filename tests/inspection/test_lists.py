@@ -116,5 +116,4 @@ def test_a_list_of_broken_pictures_is_a_bad_cell(tmp_path: Path) -> None:
 def test_sets_of_names_are_shown_by_their_names(tmp_path: Path) -> None:
     frame = clean(60).assign(tags=pd.Series([["copperred", "tallish"], ["wideish"]] * 30))
     text = look(frame).save_html(tmp_path / "page.html").read_text("utf-8")
-    card = text.split("<h3>tags")[1].split("<h3>")[0]
-    assert "copperred" in card and "list 2" not in text
+    assert "copperred" in text and "list 2" not in text
