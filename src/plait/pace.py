@@ -93,13 +93,15 @@ def _seconds(table: Table, schema: Schema, column: str, encoder: Encoder, order:
     how: dict[str, Any] = {"store": store, "progress": Progress(quiet=True)}
     how["options"] = {column: schema.options.get(column, {})}
     looked = fresh = timed = 0
+    cores = os.cpu_count() or 1
     spent = first = 0.0
     for size in ROUNDS:
         rows = order[looked : looked + size]
         before, began = len(store.shelf(place)), time.perf_counter()
         if len(rows):
             prepare(table.take(rows), {column: encoder}, ledger=Ledger(), **how)
-        gone, new = time.perf_counter() - began, len(store.shelf(place)) - before
+        new = len(store.shelf(place)) - before
+        gone = (time.perf_counter() - began) * min(cores, max(new, 1))  # they are shared out
         looked, fresh = looked + len(rows), fresh + new
         if new and fresh == new:
             first = gone / new  # the network is loaded, too
@@ -108,7 +110,7 @@ def _seconds(table: Table, schema: Schema, column: str, encoder: Encoder, order:
         if timed >= ENOUGH or spent > enough or looked == len(order):
             break
     one = spent / timed if timed else first
-    return one * (len(order) - looked) * fresh / max(looked, 1) / (os.cpu_count() or 1)
+    return one * (len(order) - looked) * fresh / max(looked, 1) / cores
 
 
 def late(deadline: float | None, progress: Progress) -> dict[str, float]:

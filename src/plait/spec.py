@@ -111,7 +111,7 @@ class Table(Mapping[str, str]):
         rest = {k: v for k, v in options.items() if k not in how or k in _options(cls.__init__)}
         try:
             with _allowing(True):  # what is completed comes from a person, not from a folder
-                learned = cls.learn(*cells, **given, **how)
+                learned = {k: _by_rows(v) for k, v in cls.learn(*cells, **given, **how).items()}
             return {**learned, **{k: v for k, v in rest.items() if k not in how or k not in learned}}
         except PlaitError:
             raise
@@ -157,6 +157,13 @@ class Table(Mapping[str, str]):
             RuntimeError,
         ) as error:  # what torch's layers raise on odd sizes
             raise PlaitError(f"{self.kind} {name!r} cannot be built: {error}.") from error
+
+
+def _by_rows(value: Any) -> Any:
+    """An array laid out row after row, as it is when it has been loaded: a product with one of columns may round otherwise."""
+    import numpy as np
+
+    return np.asarray(value, order="C") if isinstance(value, np.ndarray) else value
 
 
 def _options(function: Any) -> dict[str, inspect.Parameter]:

@@ -190,7 +190,7 @@ def test_what_is_prepared_does_not_depend_on_how_it_is_tuned(made: Any, monkeypa
     table = read_table([{"x": text} for text in CELLS["text"] if text])
     for encoder in encoders:
         prepare(table, {"x": encoder}, store=Store(), ledger=Ledger(), progress=Progress(quiet=True))
-    assert calls == [4]
+    assert sum(calls) == 4
 
 
 # It learns

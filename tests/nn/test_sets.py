@@ -82,7 +82,7 @@ def test_what_the_items_teach_is_learned_and_saved_with_the_set() -> None:
 
 def test_the_modality_is_told_what_is_needed_of_an_item_and_of_how_many() -> None:
     encoder = build("images", {"name": "image_resnet", "size": 32}, most=3)
-    assert encoder.reading == {"reading": {"enough": 32}, "most": 3}
+    assert encoder.reading == {"reading": {"enough": 32, "side": "longer"}, "most": 3}
     assert encoder.preparation != build("images", {"name": "image_resnet", "size": 48}).preparation
 
 

@@ -17,7 +17,7 @@ CLASSIC = {
     "text": ("text_tfidf", "text_word2vec"),
     "image": ("image_colour", "image_hog", "image_sift"),
     "audio": ("audio_mfcc", "audio_chroma", "audio_spectral"),
-    "video": ("video_flow",),
+    "video": ("video_flow", "video_sound"),
     "series": ("series_statistics",),
     **{kind: (name,) for kind, name in FIXED.items()},
 }  # modality -> encoders with nothing to train
