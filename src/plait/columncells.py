@@ -26,9 +26,10 @@ class ColumnCells:
         shelf: Shelf | None = None,
         keys: Sequence[bytes] = (),
         parts: Sequence[ColumnCells] = (),
+        before: ColumnCells | None = None,
     ) -> None:
         self.places = places  # (rows,) index of each row's distinct cell; -1 where missing
-        self._pack, self._shelf, self._parts = pack, shelf, parts
+        self._pack, self._shelf, self._parts, self._before = pack, shelf, parts, before
         self.keys = keys  # on the shelf, of the distinct cells
 
     @classmethod
@@ -36,6 +37,12 @@ class ColumnCells:
         """The cells of one column as several encoders have them."""
         whole = np.logical_and.reduce([part.places >= 0 for part in parts])
         return cls(np.where(whole, parts[0].places, -1), None, parts=parts)
+
+    @property
+    def plain(self) -> ColumnCells:
+        """The same cells as they are before what was learned from training rows is done to them: that alone can tell these
+        rows from others."""
+        return ColumnCells.joined([part.plain for part in self._parts]) if self._parts else self._before or self
 
     def rows(self, rows: np.ndarray) -> list[Prepared | None]:
         """The cells of these rows; None where missing."""

@@ -98,7 +98,7 @@ def _standard_error(auc: float, n: int, m: int) -> float:
 
 def reference(columns: Mapping[str, ColumnCells], rows: np.ndarray) -> Reference:
     """What is kept of the training rows: the figures of some of them, drawn the same way each time."""
-    found = {c: _drawn(cells, rows, KEPT) for c, cells in columns.items()}
+    found = {c: _drawn(cells.plain, rows, KEPT) for c, cells in columns.items()}
     each = KEPT_VALUES // max(1, sum(f.shape[1] for f in found.values()))
     return {c: f[:each].astype(np.float16) for c, f in found.items() if min(len(f), each) >= FEWEST}
 
@@ -110,7 +110,7 @@ def drift(kept: Reference, columns: Mapping[str, ColumnCells]) -> dict[str, Apar
     for column, cells in columns.items():
         if len(cells.places) < FEWEST or column not in kept or not (cells.places >= 0).any():
             continue
-        old, new = kept[column].astype(np.float32), _drawn(cells, np.arange(len(cells.places)), ASKED)
+        old, new = kept[column].astype(np.float32), _drawn(cells.plain, np.arange(len(cells.places)), ASKED)
         if old.shape[1] != new.shape[1]:
             continue
         here, there = ~np.isnan(new[:, 0]), ~np.isnan(old[:, 0])

@@ -286,7 +286,7 @@ def _prepare_described(source: _Source, store: Store, ledger: Ledger, progress: 
         for start in range(0, len(fresh), PACK_CELLS):
             some = fresh[start : start + PACK_CELLS]
             shelf.add(some, list(pool.map(lambda key: encoder.finish(described.get(key)), some)))
-    return ColumnCells(cells.places, None, shelf, keys)
+    return ColumnCells(cells.places, None, shelf, keys, before=cells)
 
 
 @contextmanager
