@@ -15,6 +15,7 @@ import pytest
 
 import plait
 from plait.errors import ModelFormatError, OutputError, PlaitError
+from plait.predictor import _Attached
 from tests import toy
 
 
@@ -209,3 +210,10 @@ def test_a_handful_of_rows_gets_no_interval(fitted: tuple[Any, Path]) -> None:
     for rows, there in ((9, False), (10, True)):
         figure = model.evaluate(frame.iloc[:rows], base=folder).to_json()["targets"]["kind"]["metrics"]["accuracy"]
         assert figure["value"] is not None and (figure["low"] is not None) == there
+
+
+def test_what_hangs_on_a_frame_is_not_copied_at_each_step() -> None:
+    frame = pd.DataFrame({"a": [1.0]})
+    frame.attrs["bad_cells"] = _Attached([{"row": 0}])
+    assert frame["a"].attrs["bad_cells"] is frame.head(1).attrs["bad_cells"] is frame.attrs["bad_cells"]
+    assert json.dumps(frame.attrs) == '{"bad_cells": [{"row": 0}]}'

@@ -351,7 +351,7 @@ def test_large_files_of_one_size_are_told_apart(
     write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are mapped, and a map says of itself no more than its length."""
-    monkeypatch.setattr(mapped, "HELD_BYTES", 1000)
+    monkeypatch.setattr(mapped, "HELD_SOUND_BYTES", 1000)
     waves = [sounded(tone(hertz)) for hertz in (300, 600, 300)]
     assert len({len(w) for w in waves}) == 1
     table = read_table([{"sound": write(f"{i}.wav", w).name} for i, w in enumerate(waves)], base=tmp_path)

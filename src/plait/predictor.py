@@ -55,6 +55,13 @@ def assemble(spec: dict[str, Any], *, outside: bool | Collection[str] = False) -
     )
 
 
+class _Attached(list[Any]):
+    """What hangs on a frame. pandas copies it deeply at each step, which takes long where it is long."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Attached:
+        return self
+
+
 class Predictor:
     """A fitted model. Made by `plait.fit` or `plait.load`."""
 
@@ -183,7 +190,7 @@ class Predictor:
         frame = pd.DataFrame(columns)
         frame.index = source.index
         frame.attrs["drift"] = self._drift(data, progress)
-        frame.attrs["unseen"], frame.attrs["bad_cells"] = ledger.unseen_counts(), ledger.to_json()
+        frame.attrs["unseen"], frame.attrs["bad_cells"] = ledger.unseen_counts(), _Attached(ledger.to_json())
         return frame
 
     def _drift(self, data: Dataset, progress: Progress) -> dict[str, float]:

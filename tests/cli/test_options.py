@@ -167,3 +167,18 @@ def test_halves_of_characters_do_not_break_what_is_printed(fitted: tuple[Path, P
     for suffix in ("csv", "jsonl", "parquet"):
         told = said("predict", fitted[0], tmp_path / "new.jsonl", "--out", tmp_path / f"p.{suffix}")
         assert told["bad_cells"][0]["path"] == r"\ud83d1" and (tmp_path / f"p.{suffix}").exists()
+
+
+@pytest.mark.parametrize("command", ["fit", "inspect"])
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--modality", "place=text", "--modality", "place=category"], "'place' is given twice"),
+        (["--input", "place", "--input", "place=text"], "'place' is given twice"),
+        (["--modality", "kind=text"], "'kind' is 'text' by --modality and 'category' by --target"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(tmp_path: Path, command: str, given: list[str], words: str) -> None:
+    clean(30).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(PlaitError, match=words):
+        said(command, tmp_path / "t.csv", "--target", "kind=category", *given)

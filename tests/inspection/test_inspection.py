@@ -213,3 +213,13 @@ def test_time_and_memory_grow_with_the_rows() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 6 * peaks[0]
+
+
+def test_remarks_on_the_second_table_are_told_by_its_own_rows() -> None:
+    frame, other = clean(60), clean(40, 1)
+    other["note"] = other["note"].astype(object)
+    other.loc[7, "note"] = "word " * 30_000
+    found = look(frame, against=other)
+    told = found.facts["drift"]["against"]["odd_cells"]
+    assert [(cell["row"], cell["column"]) for cell in told] == [(7, "note")] and "cut after" in told[0]["reason"]
+    assert found.facts["odd_cells"] == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +305,27 @@ def test_a_column_of_text_in_a_parquet_file_is_refused_before_it_is_read(monkeyp
     monkeypatch.setattr("pyarrow.parquet.ParquetFile.read", read_nothing)
     with pytest.raises(MediaError, match=r"'x' holds values of type (large_)?string, expected numbers"):
         read(raw)
+
+
+def test_times_of_long_texts_are_refused_in_little_memory() -> None:
+    tracemalloc.start()
+    for raw in (
+        parquet(time=["x" * 1_000_000] * 200, y=[1.0] * 200),
+        b"time,y\n" + b"2024-05-01,1\n" * 2000 + b"x" * 100_000 + b",1\n",
+    ):
+        tracemalloc.reset_peak()
+        with pytest.raises(MediaError, match="'time' has a text of more than 64 bytes, expected numbers, or dates"):
+            read(raw)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    tracemalloc.stop()
+
+
+def test_times_of_a_parquet_file_may_be_a_dictionary_of_dates() -> None:
+    days = [f"2024-05-0{1 + i}" for i in range(4)]
+    table = pa.table({"time": pa.array(days).dictionary_encode(), "y": [1.0, 2.0, 3.0, 4.0]})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    assert np.diff(read(sink.getvalue())[0].times).tolist() == [86400.0] * 3
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
@@ -212,7 +213,7 @@ def test_a_mapped_sound_is_read_as_a_held_one(kind: str, tmp_path: Path, monkeyp
     path.write_bytes(without_count(content) if "without" in kind else content)
     part = modality("audio")
     held = part.load({"path": "x"}, tmp_path)
-    monkeypatch.setattr(mapped, "HELD_BYTES", 1000)
+    monkeypatch.setattr(mapped, "HELD_SOUND_BYTES", 1000)
     large = part.load({"path": "x"}, tmp_path)
     assert isinstance(held, bytes) and isinstance(large, mmap) and large[:] == held
     np.testing.assert_array_equal(READ(large).samples, READ(held).samples)
@@ -384,3 +385,11 @@ def test_a_film_that_names_its_loudspeakers(codec: str) -> None:
     found = READ(buffer.getvalue()).samples
     expected = samples.mean(1) if codec.startswith("pcm") else samples @ speakers.shares(NAMES)
     np.testing.assert_allclose(found[: len(expected)], expected, atol=0.02 if codec == "pcm_u8" else 1e-3)
+
+
+@pytest.mark.parametrize("head", [b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF", b"ID3\4\0\0\0\0\0\0" * 2000])
+def test_headers_without_end_are_given_up_soon(head: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(MediaError):
+        modality("audio").read(head + bytes(40_000_000))
+    assert time.process_time() - began < 1.5  # all of it: ten seconds and more

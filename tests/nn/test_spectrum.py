@@ -143,3 +143,9 @@ def test_masks_silence_at_most_their_share_in_one_stretch(share: float) -> None:
                 assert len(where) == 0 or where[-1] - where[0] + 1 == len(where)
                 hit.append(len(where) / len(silent))
         assert np.mean(hit) == pytest.approx(share / 2, rel=0.25)
+
+
+def test_samples_that_may_not_be_written_to_are_read() -> None:
+    samples = np.ones(1000, np.float32)
+    samples.flags.writeable = False
+    assert len(log_mel().prepare([Wave(samples, RATE)])[0]["mel"])

@@ -69,10 +69,13 @@ def by_column(each: list[str], rest: str | None) -> Any:
 
 def columns_of(given: list[str]) -> dict[str, Any] | None:
     """Column -> its modality, a dict where it has options, None where it is to be told from the column."""
+    from plait.errors import PlaitError
     from plait.spec import parse
 
     found: dict[str, Any] = {}
     for name, _, kind in (item.partition("=") for item in given):
+        if name in found:
+            raise PlaitError(f"{name!r} is given twice. Name each column once.")
         spec = parse(kind)
         found[name] = (spec if len(spec) > 1 else spec["name"]) or None
     return found or None
@@ -88,6 +91,8 @@ def modalities_of(given: list[str], targets: dict[str, Any]) -> dict[str, Any]:
             raise PlaitError(
                 f"--modality {name}: expected COLUMN=MODALITY or COLUMN=MODALITY:option=value,option=value."
             )
+        if targets.get(name) not in (None, kind):
+            raise PlaitError(f"{name!r} is {kind!r} by --modality and {targets[name]!r} by --target. Say it once.")
     return {**kinds, **{name: kind for name, kind in targets.items() if kind}}
 
 

@@ -67,7 +67,7 @@ class VideoFlow(Encoder):
 def _describer(frames: int) -> fixed.Describer:
     """What of a clip is kept: nothing that was learned."""
     reading = {"frames": frames, "enough": LONG, "sound": False}
-    return fixed.Describer("video", {"kind": "flow", "version": 1}, reading, _features)
+    return fixed.Describer("video", {"kind": "flow", "version": 2}, reading, _features)
 
 
 def _features(clip: Clip) -> np.ndarray:

@@ -60,6 +60,7 @@ class VideoPretrained(Encoder):
         self.preparation = {
             **self.pretrained.preparation,
             "processing": pretrained.digest(pretrained.text_of(how)),
+            "frames": 2,  # the second way they are read: mirrors obeyed, fields apart
         }
 
     @classmethod

@@ -123,11 +123,11 @@ def inspect(
         scanned = scan(both, roles.read, ledger, progress)
     n = len(source)
     own = scanned if other is None else {c: s.part(0, n) for c, s in scanned.items()}
-    bad = [replace(b, row=b.row - n) for b in ledger.bad if b.row >= n]  # of the other table
+    theirs = [[replace(b, row=b.row - n) for b in cells if b.row >= n] for cells in (ledger.bad, ledger.odd)]
     ledger.bad, ledger.odd = ([b for b in cells if b.row < n] for cells in (ledger.bad, ledger.odd))
     look = Look(source, roles, own, ledger, _parts(source, roles, own, how, seed), _way(how), keys["group"])
     with progress.timed("Looked for duplicates, leaks and drift"):
-        return _inspection(look, scanned, other, bad)
+        return _inspection(look, scanned, other, *theirs)
 
 
 def _way(how: Mapping[str, Any]) -> str:
@@ -158,7 +158,9 @@ def _parts(table: Table, roles: Roles, scanned: dict[str, Scanned], how: dict[st
         return np.zeros(len(table), dtype=np.int8)
 
 
-def _inspection(look: Look, scanned: dict[str, Scanned], other: Table | None, bad: list[BadCell]) -> Inspection:
+def _inspection(
+    look: Look, scanned: dict[str, Scanned], other: Table | None, bad: list[BadCell], odd: list[BadCell]
+) -> Inspection:
     leaked, told = leaks(look), giveaways(look)
     train, held = look.parts == 0, look.parts > 0
     moved = {c: s for c in look.inputs + look.targets if (s := shift(look.scanned[c], train, held))}
@@ -167,7 +169,7 @@ def _inspection(look: Look, scanned: dict[str, Scanned], other: Table | None, ba
     findings += shift_findings(moved, "training and held-out rows", split=True)
     against: Facts | None = None
     if other is not None:
-        against, more = _against(look, scanned, other, bad)
+        against, more = _against(look, scanned, other, bad, odd)
         findings += more
     if max(train.sum(), held.sum()) > SAMPLE:
         look.sampled.append(
@@ -196,8 +198,10 @@ def _inspection(look: Look, scanned: dict[str, Scanned], other: Table | None, ba
     return Inspection(look.table, facts, sorted_findings(findings), look.ledger.to_json(), look.groups)
 
 
-def _against(look: Look, scanned: dict[str, Scanned], other: Table, bad: list[BadCell]) -> tuple[Facts, list[Finding]]:
-    """What a second table shares with the first, how it differs, and which of its cells are bad."""
+def _against(
+    look: Look, scanned: dict[str, Scanned], other: Table, bad: list[BadCell], odd: list[BadCell]
+) -> tuple[Facts, list[Finding]]:
+    """What a second table shares with the first, how it differs, and which of its cells are bad, or used with a remark."""
     left = np.arange(len(look.table) + len(other)) < len(look.table)
     columns = [c for c in look.inputs + look.targets if c in other.frame.columns]
     moved = {c: s for c in columns if (s := shift(scanned[c], left, ~left))}
@@ -220,4 +224,5 @@ def _against(look: Look, scanned: dict[str, Scanned], other: Table, bad: list[Ba
             figures = {**common[column], "other_rows": (rows - n)[:20].tolist()}
             findings.append(Finding("shared_content", "warning", text, way_out, (column,), figures))
     told = {"columns": moved, "shared": common, "bad_cells": [asdict(b) for b in bad]}
+    told["odd_cells"] = [asdict(b) for b in odd]
     return {"table": other.name, "rows": len(other), **told}, findings

@@ -52,7 +52,7 @@ class Audio(Modality):
         if is_array(value):
             raise MediaError(f"found an array without a sample rate, expected {ARRAYS}")
         if (given := _with_rate(value)) is None:
-            return load_long(value, folder, "a sound")
+            return load_long(value, folder, "a sound", sound=True)
         array, rate = given
         if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or int(rate) != rate:
             raise MediaError(f"found a sample rate of {str(rate)[:40]}, expected a whole number of Hz")

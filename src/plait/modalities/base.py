@@ -149,10 +149,10 @@ def load_file(value: Any, folder: Path, suffix_hint: str) -> bytes | None:
     return read_path(found, folder) if isinstance(found, str) else found
 
 
-def load_long(value: Any, folder: Path, suffix_hint: str) -> Raw | None:
+def load_long(value: Any, folder: Path, suffix_hint: str, *, sound: bool) -> Raw | None:
     """As `load_file`, of a sound or a video: a large file is mapped."""
     found = _held_or_named(value, suffix_hint)
-    return map_path(found, folder) if isinstance(found, str) else found
+    return map_path(found, folder, sound=sound) if isinstance(found, str) else found
 
 
 def _held_or_named(value: Any, suffix_hint: str) -> bytes | str | None:

@@ -17,6 +17,7 @@ from plait.errors import MediaError
 from plait.modalities.base import missing, quiet
 
 MAX_VALUES = 10_000_000  # steps x channels
+MAX_DATE = 64  # bytes of a date that is written as text
 MAX_CHANNELS = 4096
 TIMES = ("time", "timestamp", "datetime", "date", "t")
 GAPS = ("", "null", "nan", "na", "n/a", "none", "-", "?", "#n/a")
@@ -210,6 +211,8 @@ def _parquet(raw: bytes) -> Steps:
         for place, (name, kind) in enumerate(zip(names, kinds)):
             if not (_numeric(kind) or (place == time and _datable(kind))):
                 raise MediaError(f"{name[:40]!r} holds values of type {str(kind)[:40]}, expected numbers")
+        if time is not None and not _numeric(kinds[time]):  # a long text, many times over, is held once
+            file = pq.ParquetFile(io.BytesIO(raw), read_dictionary=[names[time]])
         table = file.read(use_threads=False)
     return _table(table, names)
 
@@ -253,7 +256,7 @@ def _delimited(raw: bytes) -> Steps:
 
 def _uneven(raw: bytes, mark: str, expected: int) -> str:
     """Why a text is no table, by its first line that has more or fewer values than the first."""
-    lines = csv.reader(io.StringIO(raw.decode("utf-8", "replace"), newline=""), delimiter=mark)
+    lines = csv.reader(io.TextIOWrapper(io.BytesIO(raw), "utf-8", "replace", newline=""), delimiter=mark)
     with suppress(csv.Error):
         for found in lines:
             if found and len(found) != expected:
@@ -315,7 +318,7 @@ def _datable(kind: Any) -> bool:
     from pyarrow import types
 
     kinds = (types.is_date, types.is_timestamp, types.is_time, types.is_string, types.is_large_string)
-    return any(is_(kind) for is_ in kinds)
+    return any(is_(kind.value_type if types.is_dictionary(kind) else kind) for is_ in kinds)
 
 
 def _arrow_numbers(column: Any, name: str) -> np.ndarray:
@@ -330,6 +333,14 @@ def _arrow_numbers(column: Any, name: str) -> np.ndarray:
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
 
 
+def _short(columns: Sequence[Any], name: str) -> None:
+    """Refuses times that are longer than any date."""
+    import pyarrow.compute as pc
+
+    if any((pc.max(pc.binary_length(column)).as_py() or 0) > MAX_DATE for column in columns):
+        raise MediaError(f"{name[:40]!r} has a text of more than {MAX_DATE} bytes, expected numbers, or dates")
+
+
 def _arrow_times(column: Any, name: str) -> np.ndarray:
     import pyarrow as pa
 
@@ -340,6 +351,10 @@ def _arrow_times(column: Any, name: str) -> np.ndarray:
         return np.asarray(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy() / 1e6)
     if pa.types.is_time(kind):
         return np.asarray(column.cast(pa.time64("us")).cast(pa.int64()).to_numpy() / 1e6)
+    if pa.types.is_dictionary(kind):
+        _short([chunk.dictionary for chunk in column.chunks], name)
+        return _arrow_times(column.cast(kind.value_type), name)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        _short([column], name)
         return _times(column.to_pylist())
     return _arrow_numbers(column, name)

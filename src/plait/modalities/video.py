@@ -40,7 +40,7 @@ class Video(Modality):
         return claim_files(values, self.suffixes, "video")
 
     def load(self, value: Any, folder: Path) -> Raw | None:
-        return load_long(value, folder, "a video")
+        return load_long(value, folder, "a video", sound=False)
 
     def read(
         self,

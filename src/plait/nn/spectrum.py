@@ -42,7 +42,7 @@ class LogMel:
 
             samples = soxr.resample(samples, wave.rate, RATE, quality="HQ")
         padded = torch.zeros(WINDOW + max(WINDOW, len(samples)))
-        padded[WINDOW // 2 : WINDOW // 2 + len(samples)] = torch.from_numpy(samples)
+        padded.numpy()[WINDOW // 2 : WINDOW // 2 + len(samples)] = samples  # which may be read-only
         frames = padded.unfold(0, WINDOW, HOP)
         mel = torch.empty(len(frames), self.bands)
         for first in range(0, len(frames), BLOCK):  # few calls, each of which lets other threads go on

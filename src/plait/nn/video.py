@@ -34,7 +34,12 @@ class Clips:
         )
         self.reading: dict[str, Any] = {"frames": frames, "enough": size, "sound": sound > 0, "seconds": float(sound)}
         mel = self.mel and self.mel.preparation
-        self.preparation: dict[str, Any] = {"kind": "clip", "picture": self.pictures.preparation, "mel": mel}
+        self.preparation: dict[str, Any] = {
+            "kind": "clip",
+            "version": 2,
+            "picture": self.pictures.preparation,
+            "mel": mel,
+        }
 
     def prepare(self, cells: Sequence[Clip]) -> list[Prepared]:
         return [self._prepared(cell) for cell in cells]

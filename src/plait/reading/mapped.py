@@ -11,7 +11,8 @@ Raw = bytes | mmap
 
 MAX_FILE_BYTES = 512 * 2**20
 MAX_LONG_BYTES = 16 * 2**30  # of a sound or a video, of which a part is enough
-HELD_BYTES = 64 * 2**20  # of these: larger files are mapped
+HELD_BYTES = 64 * 2**20  # of a video: larger ones are mapped. A mapped file must not be cut while it is read
+HELD_SOUND_BYTES = MAX_FILE_BYTES  # of a sound
 
 
 def held(descriptor: int) -> bytes:
@@ -21,9 +22,9 @@ def held(descriptor: int) -> bytes:
     return raw
 
 
-def held_or_mapped(descriptor: int) -> Raw:
+def held_or_mapped(descriptor: int, *, sound: bool) -> Raw:
     """The bytes of an open file, which is closed: a map of them where they are many. Raises MediaError."""
-    return _content(descriptor, HELD_BYTES, MAX_LONG_BYTES)
+    return _content(descriptor, HELD_SOUND_BYTES if sound else HELD_BYTES, MAX_LONG_BYTES)
 
 
 def _content(descriptor: int, few: int, most: int) -> Raw:
@@ -32,7 +33,7 @@ def _content(descriptor: int, few: int, most: int) -> Raw:
         if size > most:
             raise MediaError(f"is larger than {f'{most >> 30} GB' if most >= 2**30 else f'{most >> 20} MB'}")
         if size > few:
-            return mmap(descriptor, 0, access=ACCESS_READ)
+            return _map(descriptor)
         parts = []
         while size > 0 and (part := os.read(descriptor, size)):
             parts.append(part)
@@ -44,6 +45,13 @@ def _content(descriptor: int, few: int, most: int) -> Raw:
     if not parts:
         raise MediaError("the file is empty (0 bytes)")
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _map(descriptor: int) -> mmap:
+    try:
+        return mmap(descriptor, 0, access=ACCESS_READ)
+    except ValueError:
+        raise MediaError("the file was emptied while it was read") from None
 
 
 class AsFile:

@@ -17,6 +17,8 @@ _KBITS = (
     (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG-1
 )
 _RATES = (44_100, 48_000, 32_000)
+MOST_TAGS = 1000
+MOST_FRAMES = 60_000  # that are counted, more than are used: 26 minutes at 44.1 kHz
 _SEARCHED = 2**16  # bytes in which a first frame must begin
 
 
@@ -40,7 +42,7 @@ def counted(raw: Raw) -> tuple[bytes, int, bool]:
     if raw[mark : mark + 4] in (b"Xing", b"Info") and raw[mark + 7] & 1:
         return b"", first.place, False
     count, place = 0, first.place
-    while frame := _frame(raw, place, first.sort) or _next(raw, place, first.sort):
+    while count < MOST_FRAMES and (frame := _frame(raw, place, first.sort) or _next(raw, place, first.sort)):
         count += 1
         place = frame.place + frame.length
     return _promise(raw[first.place : first.place + 4], count), first.place, place > len(raw)
@@ -49,7 +51,9 @@ def counted(raw: Raw) -> tuple[bytes, int, bool]:
 def _after_tags(raw: Raw) -> int:
     """Where the sound begins: after ID3v2 tags, which may hold pictures."""
     place = 0
-    while raw[place : place + 3] == b"ID3" and place + 10 <= len(raw):
+    for _ in range(MOST_TAGS):
+        if raw[place : place + 3] != b"ID3" or place + 10 > len(raw):
+            break
         a, b, c, d = raw[place + 6 : place + 10]
         place += 10 + ((a & 127) << 21 | (b & 127) << 14 | (c & 127) << 7 | d & 127) + 10 * (raw[place + 5] >> 4 & 1)
     return place

@@ -25,9 +25,9 @@ def read_path(text: str, folder: Path) -> bytes:
     return held(open_path(text, folder))
 
 
-def map_path(text: str, folder: Path) -> Raw:
+def map_path(text: str, folder: Path, *, sound: bool) -> Raw:
     """The same of a sound or a video, which may be long: a map of the file where it is large. Raises MediaError."""
-    return held_or_mapped(open_path(text, folder))
+    return held_or_mapped(open_path(text, folder), sound=sound)
 
 
 def open_path(text: str, folder: Path) -> int:

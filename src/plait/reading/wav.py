@@ -11,6 +11,7 @@ from plait.reading.mapped import Raw
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 FORM = 40  # bytes of a whole "fmt " chunk, by which it names its loudspeakers
+MOST_CHUNKS = 10_000  # that are looked at before the samples
 UNKNOWN = 0x7FFF0000  # bytes: from here on a declared size only says that the writer did not know it
 
 
@@ -32,7 +33,9 @@ def parse(raw: Raw) -> Wav | None:
     if raw[:4] not in (b"RIFF", b"RF64") or raw[8:12] != b"WAVE":
         return None
     place, form, long = 12, None, 0
-    while place + 8 <= len(raw):
+    for _ in range(MOST_CHUNKS):
+        if place + 8 > len(raw):
+            break
         name, size = struct.unpack_from("<4sI", raw, place)
         place += 8
         if name == b"ds64" and size >= 24 and place + 24 <= len(raw):
@@ -105,7 +108,9 @@ def share_there(raw: Raw) -> float:
         return 1.0 if size >= UNKNOWN or not size else min(1.0, max(0, len(raw) - start) / size)
     if raw[:4] == b"FORM":
         place = 12
-        while place + 8 <= len(raw):
+        for _ in range(MOST_CHUNKS):
+            if place + 8 > len(raw):
+                break
             name, size = struct.unpack_from(">4sI", raw, place)
             place += 8
             if name == b"SSND":
