@@ -26,7 +26,8 @@ only. Sounds: 4 to 384 kHz, 256 channels, the first 600 s and the first 60 milli
 must hold a byte for every 500 of them. Videos: frames of 4,096 x 2,304 pixels, 30 s of decoding; cells of 1,024 frames and 400
 million values, above which frames are made smaller; of the sound track the first 600 s. Texts: the first 100,000 characters.
 Series: 10 million values, 4,096 channels, .npy files of versions 1 and 2. Lists of pictures or texts: the first 64. Files of
-sounds and videos: 16 GB; above 64 MB they are mapped, and what is not used of them is only hashed. All other files, and what a
+sounds and videos: 16 GB; above 512 and 64 MB they are mapped (and must not be cut while they are read), and what is not used of
+them is only hashed. All other files, and what a
 cell holds itself: 512 MB.
 
 **Sounds.** Channels are averaged, all alike; where a WAV or a film says which loudspeaker each of three or more is for, they are
