@@ -15,6 +15,7 @@ from tests import toy
 
 LIVELY: dict[str, Any] = {**toy.TINY, "picture": {**toy.TINY["picture"], "flip": 0.5}}
 LIGHT = ["note", "size"]
+LATER = 20.0  # seconds in a phase after the first: whoever waits for its mark breaks it, however busy the machine is
 STOPPED, REACHED = 77, 99  # exit codes of jobs that end themselves
 
 
@@ -143,7 +144,8 @@ def command(
     stay: float = 3.0,
     more: Sequence[str] = (),
 ) -> None:
-    """`plait fit`. In each of the phases (joined by +) it leaves a mark once, and stays there for so many seconds."""
+    """`plait fit`. In each of the phases (joined by +) it leaves a mark once, and stays there, in the first for so many
+    seconds."""
     import plait.cli
     import plait.fitting
     from plait import files
@@ -155,10 +157,13 @@ def command(
         "validation": (loop, "validate", lambda *_: (Path(out).parent / "m.run/step-000000009").exists()),
         "judging": (plait.fitting, "evaluate", lambda *_, **__: True),
     }
-    for name in filter(None, phase.split("+")):
+    for place, name in enumerate(filter(None, phase.split("+"))):
         owner, function, now = places[name]
+        here = stay if not place else LATER
         around(
-            owner, function, before=lambda *a, n=name, w=now, **k: _stay(f"{marks}.{n}", stay) if w(*a, **k) else None
+            owner,
+            function,
+            before=lambda *a, n=name, w=now, s=here, **k: _stay(f"{marks}.{n}", s) if w(*a, **k) else None,
         )
     no_report()
     save_every(1)
